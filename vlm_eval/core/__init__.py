@@ -1,0 +1,1 @@
+"""The words of the project, its errors, its identities and its registries."""

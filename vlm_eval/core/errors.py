@@ -1,0 +1,77 @@
+"""The exceptions that vlm_eval raises on purpose.
+
+::
+
+    VlmEvalError            anything the user can mend; the command line exits with status 2
+    ├── UsageError          a wrong argument: unknown name, contradictory flags
+    ├── TaskError           a fault in a task file
+    ├── DataError           a missing, broken or inconsistent data file
+    ├── ModelError          a checkpoint that cannot be loaded or cannot do what a task asks
+    └── RunError            a run folder that cannot be written, resumed or read
+
+Every message is one line in three parts, "where: what; what to do", so that it reads well in a
+terminal, in a CI log and in a pull request. A failure of *one trial* is not an exception but a
+:class:`vlm_eval.core.types.Failure`, because it must be recorded and must not stop the others.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class VlmEvalError(Exception):
+    """A fault that the user can mend.
+
+    Parameters
+    ----------
+    what
+        What is wrong, in one clause.
+    where
+        File, line, key, sample or option concerned, if known.
+    hint
+        What to do about it, if known.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.what, self.where, self.hint = what, where, hint
+        message = f"{where}: {what}" if where else what
+        if hint:
+            message = f"{message}; {hint}"
+        super().__init__(" ".join(message.split()))
+
+
+class UsageError(VlmEvalError):
+    """A wrong argument: an unknown name, an impossible value, contradictory flags."""
+
+
+class TaskError(VlmEvalError):
+    """A fault in a task file."""
+
+
+class DataError(VlmEvalError):
+    """A missing, broken or inconsistent data file."""
+
+
+class ModelError(VlmEvalError):
+    """A checkpoint that cannot be loaded, or that cannot do what a task asks of it."""
+
+
+class RunError(VlmEvalError):
+    """A run folder that cannot be written, resumed or read."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest known words, or else lists what is known.
+
+    >>> did_you_mean("vlm-fix-invers", ["vlm-fix-inverse", "mis"])
+    'did you mean vlm-fix-inverse?'
+    >>> did_you_mean("zzz", ["b", "a"])
+    'known: a, b'
+    """
+    names = sorted(set(known))
+    near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    shown = ", ".join(names[:12])
+    return f"known: {shown}{', ...' if len(names) > 12 else ''}" if names else "none are known"

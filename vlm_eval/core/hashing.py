@@ -1,0 +1,49 @@
+"""Stable digests and stable randomness.
+
+Every identity in vlm_eval (a request, a task, a sample's pixels) is a SHA-256 digest of canonical
+JSON, and every random choice is drawn from a generator seeded by such a digest. Neither depends on
+the order of work, the batch size, the number of processes or Python's salted string hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, UTF-8 kept, NaN refused.
+
+    >>> canonical_json({"b": 1, "a": [True, None]})
+    '{"a":[true,null],"b":1}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a JSON-able value's canonical text, as 64 hexadecimal digits."""
+    return digest_bytes(canonical_json(value).encode("utf-8", "surrogatepass"))
+
+
+def digest_bytes(data: bytes) -> str:
+    """Return the SHA-256 of bytes, as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def derive_seed(seed: int, *names: str | int) -> int:
+    """Return a 64-bit seed that depends on a master seed and on names, and on nothing else.
+
+    The names say *whose* randomness it is, usually a sample id and a purpose, so that two samples
+    never share a stream and none depends on the order in which samples are visited.
+    """
+    return int(digest([seed, *names])[:16], 16)
+
+
+def derive_rng(seed: int, *names: str | int) -> np.random.Generator:
+    """Return a NumPy generator seeded by :func:`derive_seed`."""
+    return np.random.default_rng(derive_seed(seed, *names))

@@ -1,0 +1,221 @@
+"""The words of the project as frozen dataclasses.
+
+A *sample* is one row of the data set. A *condition* is one level of each factor. A *trial* is one
+sample under one condition. A *request* is what a model backend is sent, a *response* what it sends
+back; the two are joined by id. A *record* is the trial's line on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from PIL import Image
+
+Level: TypeAlias = str | int | float | bool
+Condition: TypeAlias = Mapping[str, Level]
+
+
+def condition_key(condition: Condition) -> str:
+    """Return the printed form of a condition, factors in their declared order.
+
+    >>> condition_key({"rule": "inverse", "blur": 5})
+    'rule=inverse,blur=5'
+    """
+    return ",".join(f"{name}={level}" for name, level in condition.items())
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """An image that is not decoded yet.
+
+    Attributes
+    ----------
+    key
+        A digest that determines the pixels: of the file's bytes, or of the recipe that draws them.
+        Equal keys mean equal pixels.
+    load
+        Returns the image, mode RGB. Called at most once a use, possibly in a worker thread.
+        Raises :class:`~vlm_eval.core.errors.DataError` if it cannot be read.
+    label
+        What to call it in messages: a path, or a short description.
+    """
+
+    key: str
+    load: Callable[[], Image.Image] = field(compare=False, repr=False)
+    label: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of a data set.
+
+    Attributes
+    ----------
+    id
+        Stable and unique in the task.
+    cluster
+        What the sample's randomness is shared with (the image, the board, the pair). Statistics
+        treat clusters, not samples, as independent.
+    fields
+        JSON-able values by name; what templates may use. Image fields are :class:`ImageRef`.
+    """
+
+    id: str
+    cluster: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of text in a message."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image in a message."""
+
+    image: ImageRef
+
+
+Part: TypeAlias = Text | Picture
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn: a role of the chat template and its content in order."""
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How an answer is generated: greedy unless a temperature is given.
+
+    Attributes
+    ----------
+    max_new_tokens
+        At most this many tokens, 1 or more.
+    temperature
+        0 is greedy. Above 0 the draw is seeded by the request.
+    top_p
+        Nucleus mass in (0, 1]; 1 keeps all. Used only when the temperature is above 0.
+    stop
+        The answer ends before the first of these strings.
+    """
+
+    max_new_tokens: int = 16
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a backend is sent: a conversation, and either options to score or how to generate.
+
+    Attributes
+    ----------
+    id
+        The request hash. Two requests with one id are the same question.
+    messages
+        The conversation in order; the last turn is the user's.
+    choices
+        Options to score by log-likelihood, at least two and distinct; None to generate.
+    decoding
+        How to generate; None when options are scored.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    choices: tuple[str, ...] | None = None
+    decoding: Decoding | None = None
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """The images in the order in which the model sees them."""
+        return tuple(
+            part.image
+            for message in self.messages
+            for part in message.parts
+            if isinstance(part, Picture)
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said.
+
+    Attributes
+    ----------
+    text
+        Generated text, special tokens removed; None when options were scored.
+    logprobs
+        For each option, the sum of its tokens' natural log-probabilities given the prompt.
+    token_counts
+        For each option, the number of its tokens in that sum.
+    finish
+        ``stop`` (the model ended), ``length`` (cut at max_new_tokens) or ``scored``.
+    """
+
+    text: str | None = None
+    logprobs: tuple[float, ...] | None = None
+    token_counts: tuple[int, ...] | None = None
+    finish: Literal["stop", "length", "scored"] = "stop"
+
+
+FailureKind: TypeAlias = Literal["oom", "image", "timeout", "provider", "unsupported", "bug"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no answer. A failure is never scored and never an answer."""
+
+    kind: FailureKind
+    message: str
+    attempts: int = 1
+
+
+Outcome: TypeAlias = Answer | Failure
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back for one request.
+
+    Attributes
+    ----------
+    request_id
+        The id of the request that this answers.
+    outcome
+        The answer, or why there is none.
+    seconds
+        Wall seconds of the request's share of its batch.
+    """
+
+    request_id: str
+    outcome: Outcome
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a parser made of an answer.
+
+    Attributes
+    ----------
+    answer
+        One of the choices (or a free-form value where there are none); None if nothing was found.
+    rule
+        The name of the rule that fired; ``none`` if none did.
+    span
+        Start and end of the parsed text in the raw answer, if it has one.
+    """
+
+    answer: str | None
+    rule: str
+    span: tuple[int, int] | None = None
