@@ -1,0 +1,1 @@
+"""Minimal pairs: two images and two captions that differ in one thing."""

@@ -1,0 +1,120 @@
+"""Minimal pairs as rows: a folder, a hub data set, or the drawn stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vlm_eval.core.errors import TaskError
+from vlm_eval.core.hashing import digest
+from vlm_eval.core.options import configurable
+from vlm_eval.core.types import Condition, ImageRef
+from vlm_eval.data.base import Row, SourceInfo
+from vlm_eval.data.pairs.columns import OPTIONAL, column_map
+from vlm_eval.data.pairs.loader import Loaded, load_pairs
+from vlm_eval.data.pairs.synthetic import pairs
+from vlm_eval.data.pairs.tables import open_folder, open_hub
+
+SYNTHETIC = (
+    "synthetic: drawn stand-in pairs, not MiSCHiEF; no number here is a MiSCHiEF result "
+    "(give the data: --data {subset}=PATH)"
+)
+SHOWN = 5
+
+
+@configurable
+class Pairs:
+    """Pairs of images and captions that differ in one thing; image k belongs with caption k.
+
+    A row has the fields id, subset, image_0, image_1, caption_0, caption_1, and label_0, label_1,
+    category, source and license, which are None where the data set does not say.
+
+    Attributes
+    ----------
+    subset
+        ``mis`` (safe and unsafe) or ``mic`` (two cultural contexts).
+    path
+        A folder with ``metadata.jsonl``, ``.json``, ``.csv`` or ``.parquet`` and its images, or
+        that file.
+    hub
+        A hub data set id (or a folder that ``datasets`` reads), in place of ``path``.
+    split, config, revision
+        Of the hub data set.
+    columns
+        Which column is which field, where the names differ: a named column map (``winoground``),
+        or a mapping of our names to the data set's.
+    count, seed
+        Size and seed of the drawn stand-in, used only with neither ``path`` nor ``hub``.
+
+    Raises
+    ------
+    TaskError
+        If the options contradict each other.
+    """
+
+    subset: Literal["mis", "mic"]
+    path: str | None = None
+    hub: str | None = None
+    split: str = "test"
+    config: str | None = None
+    revision: str | None = None
+    columns: str | dict[str, str] | None = None
+    count: Annotated[int, Field(ge=1)] = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        column_map(self.columns)
+        if self.path is not None and self.hub is not None:
+            raise TaskError("pairs: both path and hub are given", hint="give one")
+        if self.columns is not None and self._drawn:
+            raise TaskError("pairs: columns without data", hint="give path or hub too")
+
+    def info(self) -> SourceInfo:
+        """Return the provenance; the digest covers every text and every image."""
+        identity = [
+            {
+                name: value.key if isinstance(value, ImageRef) else value
+                for name, value in row.items()
+            }
+            for row in self._loaded.rows
+        ]
+        notice = SYNTHETIC.format(subset=self.subset) if self._drawn else self._dropped_notice()
+        return SourceInfo(digest(["pairs", identity]), synthetic=self._drawn, notice=notice)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the pairs in the data set's order."""
+        yield from self._loaded.rows
+
+    def fields(self, row: Row, condition: Condition) -> Row:
+        """Return the row and, under a condition with a ``side``, that side's ``label``."""
+        if "side" not in condition:
+            return row
+        return {**row, "label": row[f"label_{condition['side']}"]}
+
+    @property
+    def _drawn(self) -> bool:
+        return self.path is None and self.hub is None
+
+    @cached_property
+    def _loaded(self) -> Loaded:
+        if self.path is not None:
+            table = open_folder(Path(self.path), self.subset)
+        elif self.hub is not None:
+            table = open_hub(self.hub, split=self.split, config=self.config, revision=self.revision)
+        else:
+            unknown = dict.fromkeys(OPTIONAL)
+            drawn = pairs(self.subset, self.count, self.seed)
+            return Loaded(tuple({**unknown, **row} for row in drawn), ())
+        return load_pairs(table, column_map(self.columns), self.subset)
+
+    def _dropped_notice(self) -> str | None:
+        dropped = self._loaded.dropped
+        if not dropped:
+            return None
+        total = len(dropped) + len(self._loaded.rows)
+        names = ", ".join(dropped[:SHOWN]) + (", ..." if len(dropped) > SHOWN else "")
+        return f"{len(dropped)} of {total} pairs dropped, both images are the same file: {names}"

@@ -1,0 +1,1 @@
+"""Drawn streets: the embedded stand-in for driving scenes."""
