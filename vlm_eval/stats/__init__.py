@@ -1,0 +1,1 @@
+"""Every number that compares conditions comes from here."""

@@ -1,0 +1,63 @@
+"""Who shares randomness with whom: the one source of truth for clusters.
+
+Standard errors, degrees of freedom, permutations and resamples all derive from a
+:class:`Clusters`, so that none of them can count the independent units differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.intp]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """A partition of rows into clusters, numbered in the order of their sorted names.
+
+    Attributes
+    ----------
+    index
+        Cluster number of each row, shape (rows,), from 0.
+    sizes
+        Rows of each cluster, shape (clusters,), each 1 or more.
+    """
+
+    index: IntArray
+    sizes: IntArray
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Clusters:
+        """Partition rows by the name of each row's cluster."""
+        rows = list(names)
+        number = {name: position for position, name in enumerate(sorted(set(rows)))}
+        index = np.fromiter((number[name] for name in rows), dtype=np.intp, count=len(rows))
+        return cls(index, np.bincount(index, minlength=len(number)))
+
+    @property
+    def count(self) -> int:
+        """Distinct clusters."""
+        return len(self.sizes)
+
+    @property
+    def rows(self) -> int:
+        """Rows in all clusters."""
+        return len(self.index)
+
+    @property
+    def singletons(self) -> bool:
+        """Whether no two rows share a cluster."""
+        return self.count == self.rows
+
+    def totals(self, values: FloatArray) -> FloatArray:
+        """Return the sum of the rows' values in each cluster, shape (clusters,)."""
+        sums = np.zeros(self.count)
+        np.add.at(sums, self.index, values)
+        return sums
