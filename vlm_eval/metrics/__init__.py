@@ -1,0 +1,1 @@
+"""Metrics: from a scored table to results."""

@@ -1,0 +1,89 @@
+"""What can be wrong between a metric's options and the table that it gets.
+
+Factors and levels are checked on an empty table too, so that calling a metric on a table without
+rows finds a wrong option before any model is asked.
+"""
+
+from __future__ import annotations
+
+from vlm_eval.core.errors import DataError, TaskError, did_you_mean
+from vlm_eval.core.types import Level, condition_key
+from vlm_eval.metrics.table import Table
+
+
+def check_trials(table: Table, score: str) -> None:
+    """Check that some trial has the score, if any has a score, and that no trial is there twice.
+
+    Raises
+    ------
+    TaskError
+        If trials are scored but none has this score.
+    DataError
+        If two rows have one sample and condition: both would count.
+    """
+    known = {name for row in table.rows for name in row.scores}
+    if known and score not in known:
+        raise TaskError(
+            f"a metric asks for the score {score!r}, which no trial has",
+            where=table.task,
+            hint=did_you_mean(score, known),
+        )
+    seen: set[tuple[str, str]] = set()
+    for row in table.rows:
+        trial = (row.sample_id, condition_key(row.condition))
+        if trial in seen:
+            raise DataError(
+                f"sample {trial[0]!r} has two trials under the condition {trial[1]!r}",
+                where=table.task,
+                hint="give each sample an id of its own",
+            )
+        seen.add(trial)
+
+
+def check_level(table: Table, factor: str, *wanted: Level) -> None:
+    """Check that the task has a factor, and that the factor has these levels.
+
+    Raises
+    ------
+    TaskError
+        If it does not, with the nearest name.
+    """
+    if factor not in table.factors:
+        raise TaskError(
+            f"a metric asks for the factor {factor!r}, which the task does not have",
+            where=table.task,
+            hint=did_you_mean(factor, table.factors),
+        )
+    known = table.factors[factor]
+    for level in wanted:
+        if level not in known:
+            raise TaskError(
+                f"a metric asks for the level {level!r} of {factor!r}, which it does not have",
+                where=table.task,
+                hint=did_you_mean(str(level), map(str, known)),
+            )
+
+
+def check_field(table: Table, name: str) -> None:
+    """Check that rows have a factor or field, and that its values are scalars.
+
+    Raises
+    ------
+    TaskError
+        If no row has it, with the nearest name, or its values cannot name a slice.
+    """
+    if name in table.factors or not table.rows:
+        return
+    values = [row.value(name) for row in table.rows]
+    if all(value is None for value in values):
+        known = {*table.factors, *(field for row in table.rows for field in row.fields)}
+        raise TaskError(
+            f"a metric asks for the field {name!r}, which no row has",
+            where=table.task,
+            hint=did_you_mean(name, known),
+        )
+    if any(not isinstance(value, (str, int, float, type(None))) for value in values):
+        raise TaskError(
+            f"a metric cannot break results down by {name!r}, whose values are lists or mappings",
+            where=table.task,
+        )

@@ -1,0 +1,115 @@
+"""The scored table that metrics read: one row a trial, joined by sample id and condition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from vlm_eval.core.registry import Registry
+from vlm_eval.core.types import Condition, Level
+from vlm_eval.stats.results import Comparison, Estimate
+
+Result: TypeAlias = Estimate | Comparison
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One scored trial.
+
+    Attributes
+    ----------
+    sample_id, cluster, condition
+        Identity of the trial, and what it shares randomness with.
+    fields
+        The JSON-able fields of the sample under this condition, for slices (game, category).
+    gold
+        The right answer.
+    answer
+        The parsed answer; None if unparsed or failed.
+    scores
+        Per-trial scores by name; ``accuracy`` is 1.0 when the answer equals the gold answer and
+        0.0 otherwise, unparsed included. Empty when the trial failed.
+    failed
+        Whether the model gave no answer at all. Failed trials carry no score and drop their pair.
+    choices, logprobs, token_counts
+        The options and their log-likelihoods, where options were scored.
+    parser_rule
+        The parser rule that fired.
+    literal
+        What the paper's own parser made of the same text: answer (None if nothing), where the task
+        has one and text was generated; absent otherwise (see ``scores["accuracy_literal"]``).
+    """
+
+    sample_id: str
+    cluster: str
+    condition: Condition
+    fields: Mapping[str, Any]
+    gold: str
+    answer: str | None
+    scores: Mapping[str, float]
+    failed: bool = False
+    choices: tuple[str, ...] | None = None
+    logprobs: tuple[float, ...] | None = None
+    token_counts: tuple[int, ...] | None = None
+    parser_rule: str = ""
+    literal: str | None = None
+
+    def value(self, name: str) -> Level | None:
+        """Return a factor level or, failing that, a field of this row."""
+        if name in self.condition:
+            return self.condition[name]
+        found: Level | None = self.fields.get(name)
+        return found
+
+
+@dataclass(frozen=True)
+class Table:
+    """All scored trials of one task and one model.
+
+    Attributes
+    ----------
+    task
+        The task's name; seeds of resampling are derived from it.
+    factors
+        Levels of each factor in declared order; the first is the baseline.
+    rows
+        One a trial, at most one for each (sample, condition).
+    chance
+        Expected accuracy of guessing, if known.
+    controls
+        For each factor, the levels that are noise-floor controls.
+    """
+
+    task: str
+    factors: Mapping[str, tuple[Level, ...]]
+    rows: tuple[TableRow, ...]
+    chance: float | None = None
+    controls: Mapping[str, tuple[Level, ...]] | None = None
+
+    def where(self, **values: Level) -> Table:
+        """Return the table of the rows with these factor levels or fields."""
+        kept = tuple(r for r in self.rows if all(r.value(k) == v for k, v in values.items()))
+        return Table(self.task, self.factors, kept, self.chance, self.controls)
+
+
+class Metric(Protocol):
+    """Turns a table into results. Implementations are ``configurable`` classes."""
+
+    def __call__(self, table: Table) -> list[Result]:
+        """Compute the metric; an empty table gives results whose value is None."""
+        ...
+
+
+METRICS: Registry[type[Metric]] = Registry(
+    "metric",
+    {
+        "accuracy": "vlm_eval.metrics.accuracy:Accuracy",
+        "paired_difference": "vlm_eval.metrics.paired:PairedDifference",
+        "parse_failures": "vlm_eval.metrics.accuracy:ParseFailures",
+        "fixation": "vlm_eval.metrics.fixation:Fixation",
+        "versus_base": "vlm_eval.metrics.fixation:VersusBase",
+        "minimal_pairs": "vlm_eval.metrics.minimal_pairs:MinimalPairs",
+    },
+    "vlm_eval.metrics",
+)
