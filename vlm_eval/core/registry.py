@@ -46,7 +46,7 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._targets()
+        return name in self._builtin or name in self._targets()
 
     def get(self, name: str) -> T:
         """Return the entry of a name.
@@ -56,7 +56,8 @@ class Registry(Generic[T]):
         UsageError
             If the name is unknown (with the nearest ones), or its package does not import.
         """
-        target = self._targets().get(name)
+        # Built-in first: reading the entry points of every installed package takes milliseconds.
+        target = self._builtin.get(name) or self._targets().get(name)
         if target is None:
             raise UsageError(f"unknown {self.kind} {name!r}", hint=did_you_mean(name, self.names()))
         module, _, attribute = target.partition(":")

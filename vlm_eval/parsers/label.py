@@ -1,0 +1,46 @@
+"""The project's own parser of labels: it never guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vlm_eval.core.options import configurable
+from vlm_eval.core.types import Parsed
+from vlm_eval.parsers.text import final_statement, names_pattern, normalise, only_name, trim
+
+
+@configurable
+class Label:
+    r"""Four rules, the first that fires, on the text that :func:`text.normalise` returns.
+
+    ``exact``: the whole answer is a label. ``answer`` and ``boxed``: the last explicit statement
+    ("answer: X", "the answer is X", ``\boxed{X}``) names one label. ``only``: one label is
+    mentioned as a whole word, and never negated. ``none``: anything else; in particular two labels,
+    a negated one, or an explicit answer that is no label.
+    """
+
+    def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
+        """Return the label; see the class for the rules."""
+        clean = normalise(text)
+        labels = [trim(normalise(choice)) or choice for choice in choices]
+        exact = whole(trim(clean), labels)
+        if exact is not None:
+            return Parsed(choices[exact], "exact")
+        names = names_pattern([[label] for label in labels])
+        statement = final_statement(clean, names)
+        if statement is not None:
+            return parsed(statement.name, choices, statement.rule)
+        return parsed(only_name(clean, names), choices, "only")
+
+
+def whole(text: str, labels: Sequence[str]) -> int | None:
+    """Return which label the text is: as spelled, or the one that it is but for case."""
+    if text in labels:
+        return labels.index(text)
+    folded = [i for i, label in enumerate(labels) if label.casefold() == text.casefold()]
+    return folded[0] if len(folded) == 1 else None
+
+
+def parsed(name: int | None, choices: Sequence[str], rule: str) -> Parsed:
+    """Return the answer of a rule that found a name, or nothing where it found none."""
+    return Parsed(None, "none") if name is None else Parsed(choices[name], rule)

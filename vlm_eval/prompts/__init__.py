@@ -1,0 +1,1 @@
+"""Templates: Jinja in its immutable sandbox."""

@@ -1,0 +1,195 @@
+"""Templates and expressions of task files: Jinja in its immutable sandbox, strict about names.
+
+A *template* makes text (``"{{ game }}-{{ state_id }}"``), an *expression* makes a value
+(``order == 'image_first'``). Neither can call Python, change a value, draw a random number or reach
+into an image, and an undefined name is an error that suggests the nearest one. Text is made
+verbatim: nothing is escaped, because a prompt is not HTML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2.environment import TemplateExpression
+from jinja2.exceptions import SecurityError
+from jinja2.meta import find_undeclared_variables
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from vlm_eval.core.errors import TaskError, did_you_mean
+from vlm_eval.core.types import ImageRef
+
+MAX_CHARACTERS = 1_000_000
+"""A template that makes more text than this is at fault."""
+
+_LONE_EXPRESSION = re.compile(r"\{\{(?P<expression>(?:(?!\}\}).)*)\}\}", re.DOTALL)
+# What the values of a row can make a well-formed template raise.
+_FAULTS = (
+    TemplateError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, ImageRef):
+        raise TypeError("an image is not text, give it as a part {image: its field}")
+    if value is None:
+        raise TypeError("a field is null, which has no text")
+    return value
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    # "x" * 10**9 would fill the memory before any cap on the output could apply.
+    intercepted_binops = frozenset(["*", "**"])
+
+    def __init__(self) -> None:
+        # keep_trailing_newline: a prompt is sent as it is written, down to its last line end.
+        super().__init__(
+            undefined=StrictUndefined,
+            keep_trailing_newline=True,
+            autoescape=False,
+            finalize=_printable,
+        )
+        del self.globals["lipsum"], self.filters["random"]  # random: a run could not be repeated
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "**" or not all(isinstance(side, int | float) for side in (left, right)):
+            raise SecurityError(f"{operator} is for products of two numbers only")
+        return super().call_binop(context, operator, left, right)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        # Through an image's loader a template would reach Pillow's save.
+        return not isinstance(obj, ImageRef) and super().is_safe_attribute(obj, attr, value)
+
+
+_SANDBOX = _Sandbox()
+
+
+@lru_cache(maxsize=4096)
+def _template(source: str) -> Template:
+    return _SANDBOX.from_string(source)
+
+
+@lru_cache(maxsize=4096)
+def _expression(source: str) -> TemplateExpression:
+    return _SANDBOX.compile_expression(source, undefined_to_none=False)
+
+
+def check_template(source: str) -> str:
+    """Return the template unchanged; raise ValueError if its syntax is wrong."""
+    return _checked(source, _template)
+
+
+def check_expression(source: str) -> str:
+    """Return the expression unchanged; raise ValueError if its syntax is wrong."""
+    return _checked(source, _expression)
+
+
+def _checked(source: str, compile_: Callable[[str], object]) -> str:
+    try:
+        compile_(source)
+    except TemplateSyntaxError as error:
+        line = f" (line {error.lineno} of it)" if "\n" in source else ""
+        raise ValueError(f"template syntax: {error.message}{line}") from error
+    except (SyntaxError, RecursionError) as error:
+        raise ValueError(f"template syntax: nested too deeply ({error})") from error
+    return source
+
+
+def variables(source: str) -> frozenset[str]:
+    """Return the names that a template takes from its context.
+
+    Parameters
+    ----------
+    source
+        A template. For an expression, give ``"{{ " + expression + " }}"``.
+    """
+    return frozenset(find_undeclared_variables(_SANDBOX.parse(source)) - set(_SANDBOX.globals))
+
+
+def render(source: str, context: Mapping[str, Any], *, where: str) -> str:
+    """Return the text of a template.
+
+    Parameters
+    ----------
+    source
+        The template.
+    context
+        What it may use, by name.
+    where
+        File, line and key of the template, for the message.
+
+    Raises
+    ------
+    TaskError
+        If it uses an undefined name, prints an image or a null, makes more than
+        `MAX_CHARACTERS`, or cannot be computed from these values.
+    """
+    return str(_run(source, context, where, lambda: _text(source, context)))
+
+
+def holds(source: str | None, context: Mapping[str, Any], *, where: str) -> bool:
+    """Return whether an expression is true; an absent one is. Raises TaskError as `render`."""
+    if source is None:
+        return True
+    return bool(_run(source, context, where, lambda: bool(_expression(source)(context))))
+
+
+def value(option: Any, context: Mapping[str, Any], *, where: str) -> Any:
+    """Return an option with its templates replaced, at any depth of lists and mappings.
+
+    A string that is one expression keeps the type of its value, so that ``"{{ blur }}"`` is the
+    integer 5 where the level is 5. Raises TaskError as `render`.
+    """
+    if isinstance(option, Mapping):
+        return {key: value(item, context, where=where) for key, item in option.items()}
+    if isinstance(option, (list, tuple)):
+        return [value(item, context, where=where) for item in option]
+    if not isinstance(option, str):
+        return option
+    lone = _LONE_EXPRESSION.fullmatch(option.strip())
+    if lone is None:
+        return render(option, context, where=where)
+    found = _run(option, context, where, lambda: _expression(lone["expression"])(context))
+    if isinstance(found, StrictUndefined):
+        raise _undefined(option, context, where, f"{lone['expression'].strip()!r} is undefined")
+    return found
+
+
+def _text(source: str, context: Mapping[str, Any]) -> str:
+    pieces: list[str] = []
+    size = 0
+    for piece in _template(source).generate(context):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_CHARACTERS:
+            raise ValueError(f"it makes more than {MAX_CHARACTERS:,} characters")
+    return "".join(pieces)
+
+
+def _run(source: str, context: Mapping[str, Any], where: str, compute: Callable[[], Any]) -> Any:
+    try:
+        return compute()
+    except UndefinedError as error:
+        raise _undefined(source, context, where, error.message or "undefined") from error
+    except _FAULTS as error:
+        raise TaskError(f"{source!r} fails: {error}", where=where) from error
+
+
+def _undefined(source: str, context: Mapping[str, Any], where: str, message: str) -> TaskError:
+    text = source if "{{" in source or "{%" in source else f"{{{{ {source} }}}}"
+    names = sorted(variables(text) - set(context))
+    if not names:
+        return TaskError(message, where=where)
+    return TaskError(
+        f"{names[0]!r} is undefined", where=where, hint=did_you_mean(names[0], context)
+    )
