@@ -1,0 +1,129 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_eval.core.errors import RunError
+from vlm_eval.core.types import Answer, Failure
+from vlm_eval.tasks.scoring import Scored, score
+
+DIRECT = {"blur": 1, "ask": "direct"}
+REVERSE = {"blur": 1, "ask": "reverse"}
+
+
+def options(*logprobs, counts=None):
+    return Answer(logprobs=logprobs, token_counts=counts, finish="scored")
+
+
+@pytest.fixture
+def toy_score(load_toy):
+    task = load_toy()
+
+    def toy_score(outcome, gold="Yes", choices=("Yes", "No"), condition=DIRECT):
+        return score(task, condition=condition, gold=gold, choices=choices, outcome=outcome)
+
+    return toy_score
+
+
+def test_the_likeliest_option_is_the_answer(toy_score):
+    found = toy_score(options(-1.0, -2.0, counts=(1, 1)))
+    assert (found.answer, found.parser_rule) == ("Yes", "argmax")
+    assert found.scores == {"accuracy": 1.0, "accuracy_length_normalised": 1.0}
+    found = toy_score(options(-2.0, -1.0, counts=(1, 1)))
+    assert found.answer == "No"
+    assert found.scores == {"accuracy": 0.0, "accuracy_length_normalised": 0.0}
+    assert (found.span, found.literal_answer, found.literal_rule) == (None, None, None)
+
+
+def test_length_normalisation_divides_by_the_tokens_of_each_option(toy_score):
+    found = toy_score(options(-3.0, -2.0, counts=(3, 1)))
+    assert found.answer == "No"
+    assert found.scores == {"accuracy": 0.0, "accuracy_length_normalised": 1.0}
+
+
+def test_without_token_counts_there_is_no_normalised_score(toy_score):
+    assert toy_score(options(-1.0, -2.0)).scores == {"accuracy": 1.0}
+
+
+@pytest.mark.parametrize("logprobs", [(-1.0, -1.0), (-math.inf, -math.inf)])
+def test_a_tie_is_unparsed_and_wrong(toy_score, logprobs):
+    found = toy_score(options(*logprobs, counts=(1, 2)))
+    assert (found.answer, found.parser_rule) == (None, "tie")
+    assert found.scores["accuracy"] == 0.0
+
+
+def test_a_tie_of_the_losers_is_no_tie(toy_score):
+    found = toy_score(options(-1.0, -3.0, -3.0), choices=("Yes", "No", "Maybe"))
+    assert (found.answer, found.parser_rule) == ("Yes", "argmax")
+
+
+def test_what_is_not_a_number_is_no_answer(toy_score):
+    for logprobs in [(math.nan, -1.0), (-1.0, math.nan), (math.nan, math.nan)]:
+        found = toy_score(options(*logprobs))
+        assert found.answer is None
+        assert found.scores["accuracy"] == 0.0
+
+
+@given(st.lists(st.floats(-50, 0), min_size=2, max_size=5, unique=True), st.randoms())
+def test_the_order_of_the_options_does_not_matter(logprobs, random):
+    names = [f"option {i}" for i in range(len(logprobs))]
+    pairs = list(zip(names, logprobs, strict=True))
+    random.shuffle(pairs)
+    shuffled, values = zip(*pairs, strict=True)
+    best = max(pairs, key=lambda pair: pair[1])[0]
+    found = score(None, condition={}, gold=best, choices=shuffled, outcome=options(*values))
+    assert found.answer == best
+    assert found.scores["accuracy"] == 1.0
+
+
+def test_text_is_parsed_and_the_papers_parser_stands_beside(toy_score):
+    found = toy_score(Answer(text="Yes, it is."))
+    assert found.answer == "Yes"
+    assert found.scores["accuracy"] == 1.0
+    assert found.literal_rule is not None
+    assert set(found.scores) == {"accuracy", "accuracy_literal"}
+
+
+def test_parser_and_literal_may_differ(load_toy):
+    change = ("name: yes_no\n  literal: {name: label}", "name: label\n  literal: {name: vlm_fix}")
+    task = load_toy(change)
+    found = score(
+        task,
+        condition=DIRECT,
+        gold="No",
+        choices=("Yes", "No"),
+        outcome=Answer(text="Yes would be wrong. No"),
+    )
+    assert (found.literal_answer, found.scores["accuracy_literal"]) == ("No", 1.0)
+    assert (found.answer, found.scores["accuracy"]) == (None, 0.0), "two labels: it never guesses"
+
+
+def test_each_condition_uses_its_own_parser(toy_score):
+    found = toy_score(Answer(text="rose"), "rose", ("rose", "stone"), REVERSE)
+    assert (found.answer, found.scores) == ("rose", {"accuracy": 1.0})
+
+
+@pytest.mark.parametrize("text", ["", "I cannot tell.", None])
+def test_unparsed_text_is_wrong_and_no_answer(toy_score, text):
+    found = toy_score(Answer(text=text))
+    assert (found.answer, found.parser_rule) == (None, "none")
+    assert found.scores["accuracy"] == 0.0
+
+
+def test_a_failure_has_no_scores(toy_score):
+    assert toy_score(Failure("oom", "out of memory")) == Scored(None, "")
+
+
+@pytest.mark.parametrize(
+    ("choices", "counts"), [(None, None), (("Yes",), None), (("Yes", "No"), (1,))]
+)
+def test_options_and_log_likelihoods_must_correspond(toy_score, choices, counts):
+    with pytest.raises(RunError, match="differ in number"):
+        toy_score(options(-1.0, -2.0, counts=counts), choices=choices)
+
+
+def test_text_needs_a_parser(load_toy):
+    task = load_toy(("parser:\n  name: yes_no\n  literal: {name: label}\n", ""))
+    with pytest.raises(RunError, match="task toy has no parser"):
+        score(task, condition=DIRECT, gold="Yes", choices=None, outcome=Answer(text="Yes"))

@@ -1,0 +1,1 @@
+"""Task files: YAML to frozen specs to trials."""

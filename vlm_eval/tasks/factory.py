@@ -1,0 +1,216 @@
+"""From a merged task file to a task.
+
+Constructs what the file names and checks all that can be checked before any data is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from vlm_eval.core.errors import TaskError, UsageError, did_you_mean
+from vlm_eval.core.options import build
+from vlm_eval.core.registry import Registry
+from vlm_eval.data.base import SOURCES
+from vlm_eval.metrics.table import METRICS, Table
+from vlm_eval.parsers.base import PARSERS
+from vlm_eval.prompts import templates
+from vlm_eval.tasks.loader import spec_faults, task_spec
+from vlm_eval.tasks.spec import Data, Kind, Named, Output, TaskSpec
+from vlm_eval.tasks.task import Task
+from vlm_eval.tasks.yaml import Document, PathInFile
+from vlm_eval.transforms.base import TRANSFORMS
+
+T = TypeVar("T")
+
+
+def make_task(document: Document, *, data: str | None = None, output: str | None = None) -> Task:
+    """Construct a task.
+
+    Parameters
+    ----------
+    document
+        The merged task file.
+    data
+        Where the data lies instead: a path, or ``hub:`` and the id of a data set; then options of
+        the source, as in ``pairs/,columns=winoground``.
+    output
+        ``choice`` or ``generate`` instead of the file's own output kind.
+
+    Raises
+    ------
+    TaskError
+        At the first fault of the file.
+    UsageError
+        If the source takes no such data, or the task cannot be asked for that output.
+    """
+    task, faults = _construct(document, data, output)
+    if task is None or faults:
+        raise faults[0]
+    return task
+
+
+def find_faults(document: Document) -> tuple[Task | None, list[TaskError]]:
+    """Return every fault that can be found before any data is read, and the task if there is none.
+
+    Faults of the keys hide faults of the values: the second are looked for once the first are
+    mended.
+    """
+    faults = spec_faults(document)
+    if faults:
+        return None, faults
+    task, faults = _construct(document, None, None)
+    return (None if faults else task), faults
+
+
+def _construct(
+    document: Document, data: str | None, output: str | None
+) -> tuple[Task | None, list[TaskError]]:
+    spec = task_spec(document)
+    if output is not None:
+        spec = _with_output(spec, output)
+    faults: list[TaskError] = []
+
+    def make(
+        registry: Registry[type[T]], options: Mapping[str, Any], path: PathInFile, key: str = "name"
+    ) -> T | None:
+        try:
+            return build(registry, options, where=None)
+        except TaskError as error:
+            faults.append(_located(error, document, path, key))
+            return None
+
+    source = make(SOURCES, _data_options(spec.data, data), ("data",), "source")
+    metrics = [
+        make(METRICS, _metric_options(m, spec), ("metrics", i)) for i, m in enumerate(spec.metrics)
+    ]
+    holders: list[tuple[PathInFile, Any]] = [((), spec)]
+    holders += [(("cases", i), case) for i, case in enumerate(spec.cases)]
+    for prefix, holder in holders:
+        if holder.parser is not None:
+            make(PARSERS, holder.parser.options(), (*prefix, "parser"))
+            if holder.parser.literal is not None:
+                make(PARSERS, holder.parser.literal.options(), (*prefix, "parser", "literal"))
+    if source is None:
+        if data is not None:
+            raise UsageError(f"--data {spec.task}={data}: {faults[0].what}", hint=faults[0].hint)
+        return None, faults
+    task = Task(spec, document, source, tuple(m for m in metrics if m is not None))
+    faults += _factor_faults(task)
+    if not faults:
+        faults += [*_condition_faults(task), *_metric_faults(task)]
+    return task, faults
+
+
+def _located(
+    error: TaskError, document: Document, path: PathInFile, name_key: str = "name"
+) -> TaskError:
+    """Place an error of `core.options.build` at the option, or else the name, that it is about."""
+    named = re.search(r"option '([^'.]+)", error.what)
+    below = (*path, named[1] if named else name_key)
+    if below in document.places:
+        path = below
+    return TaskError(error.what, where=document.key(path), hint=error.hint)
+
+
+def _data_options(data: Data, override: str | None) -> dict[str, Any]:
+    options = data.options()
+    if override is None:
+        return options
+    # "PLACE,columns=winoground": a comma in a path is one only where an option follows it.
+    place, *more = re.split(r",(?=\w+=)", override)
+    options = {key: item for key, item in options.items() if key not in {"path", "hub"}}
+    options |= dict(item.split("=", 1) for item in more)
+    if place.startswith("hub:"):
+        return {**options, "hub": place.removeprefix("hub:")}
+    return {**options, "path": place}
+
+
+def _metric_options(metric: Named, spec: TaskSpec) -> dict[str, Any]:
+    """Return a metric's options; where it can break results down, the task's slices are its own."""
+    options = metric.options()
+    if metric.name not in METRICS or "by" in options or not spec.slices:
+        return options
+    cls: Any = METRICS.get(metric.name)
+    takes_by = any(field.name == "by" for field in dataclasses.fields(cls))
+    return {**options, "by": spec.slices} if takes_by else options
+
+
+def _with_output(spec: TaskSpec, kind: str) -> TaskSpec:
+    kinds: tuple[Kind, ...] = ("choice", "generate")
+    if kind not in kinds:
+        raise UsageError(f"unknown output {kind!r}", hint=did_you_mean(kind, kinds))
+
+    def changed(output: Output) -> Output:
+        if kind == "choice" and output.choices is None:
+            raise UsageError(f"task {spec.task} has no choices to score", hint="use generate")
+        return output.model_copy(update={"kind": kind})
+
+    cases = tuple(
+        case if case.output is None else case.model_copy(update={"output": changed(case.output)})
+        for case in spec.cases
+    )
+    return spec.model_copy(update={"output": changed(spec.output), "cases": cases})
+
+
+def _factor_faults(task: Task) -> Iterator[TaskError]:
+    for name, levels in task.factors.items():
+        # 1 == True in Python, so that both in one factor would be one level.
+        if len(set(levels)) < len(levels):
+            yield TaskError("levels must be distinct", where=task.where(("factors", name)))
+    for name, controls in task.spec.controls.items():
+        where = task.where(("controls", name))
+        if name not in task.factors:
+            hint = did_you_mean(name, task.factors)
+            yield TaskError(f"{name!r} is no factor", where=where, hint=hint)
+            continue
+        for level in controls:
+            if level not in task.factors[name]:
+                hint = did_you_mean(str(level), map(str, task.factors[name]))
+                yield TaskError(f"{level!r} is no level of {name}", where=where, hint=hint)
+
+
+def _condition_faults(task: Task) -> list[TaskError]:
+    found: dict[str, TaskError] = {}
+
+    def attempt(check: Callable[[], object]) -> None:
+        try:
+            check()
+        except TaskError as error:
+            found.setdefault(str(error), error)
+
+    attempt(task.conditions)
+    for condition in [] if found else task.conditions():
+        attempt(lambda c=condition: _check_ask(task, c))  # type: ignore[misc]
+    return list(found.values())
+
+
+def _metric_faults(task: Task) -> Iterator[TaskError]:
+    """Ask every metric for an empty table: it says which factor or level it does not find."""
+    empty = Table(task.name, task.factors, (), task.chance, task.spec.controls)
+    for i, metric in enumerate(task.metrics):
+        try:
+            metric(empty)
+        except TaskError as error:
+            yield TaskError(error.what, where=task.where(("metrics", i)), hint=error.hint)
+
+
+def _check_ask(task: Task, condition: Mapping[str, Any]) -> None:
+    ask = task.ask(condition)
+    if ask.output.kind == "generate" and ask.parser is None:
+        where = task.where(ask.origin["output"])
+        raise TaskError(
+            "generated text needs a parser", where=where, hint="add parser: {name: ...}"
+        )
+    for i, transform in enumerate(ask.image.transform):
+        path = (*ask.origin["image"], "transform", i)
+        try:
+            options = templates.value(transform.options(), condition, where="")
+        except TaskError:
+            continue  # it uses a field of the row, and is checked with the row
+        try:
+            build(TRANSFORMS, options, where=None)
+        except TaskError as error:
+            raise _located(error, task.document, path) from error

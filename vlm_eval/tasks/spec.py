@@ -1,0 +1,336 @@
+"""The typed, frozen form of a task file.
+
+The attribute docstrings below are the reference of the file format: they become the descriptions
+of the JSON Schema that editors complete task files with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+
+from vlm_eval.core.types import Condition, Level
+from vlm_eval.prompts import templates
+from vlm_eval.tasks.yaml import PathInFile, key_text
+
+Template: TypeAlias = Annotated[str, AfterValidator(templates.check_template)]
+Expression: TypeAlias = Annotated[str, AfterValidator(templates.check_expression)]
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+FactorName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Role: TypeAlias = Literal["system", "user", "assistant"]
+Kind: TypeAlias = Literal["choice", "generate"]
+
+
+class Spec(BaseModel):
+    """A frozen mapping of a task file that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Paper(Spec):
+    """The paper that defines the task."""
+
+    title: str
+    """Title of the paper."""
+    arxiv: str | None = None
+    """arXiv identifier, in quotes: "2604.12119"."""
+    venue: str | None = None
+    """Where it was published."""
+    url: str | None = None
+    """Where to read it."""
+
+
+class Named(Spec):
+    """A registered thing and its options: ``accuracy`` or ``{name: accuracy, option: value}``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    """The registered name (``vlm_eval ls`` lists them); the other keys are its own options."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(core))]}
+
+    def options(self) -> dict[str, Any]:
+        """Return the mapping that `core.options.build` takes: the name and the thing's options."""
+        return {"name": self.name, **(self.model_extra or {})}
+
+
+class ParserSpec(Named):
+    """How the answer is found in generated text."""
+
+    literal: Named | None = None
+    """The paper's own parser; its result is stored beside and never replaces the answer."""
+
+
+class Data(Spec):
+    """Where samples come from; the other keys are the source's own options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    source: str
+    """The registered data source (``vlm_eval ls sources``)."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the mapping that `core.options.build` takes."""
+        return {"name": self.source, **(self.model_extra or {})}
+
+
+class ImageSpec(Spec):
+    """What is done to every image before the model sees it."""
+
+    field: str | None = None
+    """The image field that `prompt.template` is preceded by."""
+    transform: tuple[Named, ...] = ()
+    """Transforms in order; option values may be templates."""
+
+
+class Part(Spec):
+    """A piece of a turn: an image or a text."""
+
+    image: Template | None = None
+    """The name of an image field of the row."""
+    text: Template | None = None
+    """Text, sent exactly as rendered."""
+    when: Expression | None = None
+    """The part is present where this holds; absent means always."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Part:
+        if (self.image is None) == (self.text is None):
+            raise ValueError("a part is either an image or a text")
+        return self
+
+
+def _parts(given: Any) -> Any:
+    return [{"text": given}] if isinstance(given, str) else given
+
+
+Content: TypeAlias = Annotated[
+    tuple[Part, ...], BeforeValidator(_parts, json_schema_input_type=str | tuple[Part, ...])
+]
+
+
+class Turn(Spec):
+    """One turn of the conversation."""
+
+    role: Role
+    """Who speaks."""
+    content: Content
+    """Parts in order, or a text alone."""
+
+
+class Prompt(Spec):
+    """What is asked: exactly one of `content`, `template` and `messages`."""
+
+    content: Content | None = None
+    """The parts of one user turn, in order."""
+    template: Template | None = None
+    """The text of one user turn that begins with the image of `image.field`, if that is set."""
+    messages: Annotated[tuple[Turn, ...], Field(min_length=1)] | None = None
+    """A conversation; its last turn is the user's."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Prompt:
+        given = [x for x in (self.content, self.template, self.messages) if x is not None]
+        if len(given) != 1:
+            raise ValueError("a prompt has exactly one of content, template and messages")
+        if self.messages is not None and self.messages[-1].role != "user":
+            raise ValueError("the last message must be the user's")
+        return self
+
+    def turns(
+        self, image_field: str | None
+    ) -> Iterator[tuple[Role, list[tuple[Part, PathInFile]]]]:
+        """Yield each turn's role and its parts, each part with its path below ``prompt``."""
+        if self.messages is not None:
+            for i, turn in enumerate(self.messages):
+                base: PathInFile = ("messages", i, "content")
+                yield turn.role, [(part, (*base, j)) for j, part in enumerate(turn.content)]
+        elif self.template is not None:
+            image = [] if image_field is None else [(Part(image=image_field), ("template",))]
+            yield "user", [*image, (Part(text=self.template), ("template",))]
+        else:
+            parts = self.content or ()
+            yield "user", [(part, ("content", j)) for j, part in enumerate(parts)]
+
+
+class Output(Spec):
+    """What is asked back: scored options (`choice`) or text (`generate`)."""
+
+    kind: Kind
+    """`choice` compares the log-likelihoods of the options; `generate` parses generated text."""
+    choices: tuple[Template, ...] | None = None
+    """The possible answers, two or more; required for `choice`, used by parsers for `generate`."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 16
+    """Generate at most this many tokens."""
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """0 is greedy decoding."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus mass, used where the temperature is above 0."""
+    stop: tuple[str, ...] = ()
+    """The answer ends before the first of these."""
+
+    @model_validator(mode="after")
+    def _options(self) -> Output:
+        if self.choices is None:
+            if self.kind == "choice":
+                raise ValueError("a choice output needs choices")
+            return self
+        if len(self.choices) < 2:
+            raise ValueError("choices must be two or more")
+        if any(not choice.strip() for choice in self.choices):
+            raise ValueError("a choice is empty")
+        if len({choice.strip() for choice in self.choices}) < len(self.choices):
+            raise ValueError("choices must be distinct")
+        return self
+
+
+class Case(Spec):
+    """What is asked instead where `when` holds: each key given replaces the task's own."""
+
+    when: Expression
+    """An expression over the factors."""
+    prompt: Prompt | None = None
+    """Replaces the task's prompt."""
+    output: Output | None = None
+    """Replaces the task's output."""
+    gold: Template | None = None
+    """Replaces the task's gold answer."""
+    parser: ParserSpec | None = None
+    """Replaces the task's parser."""
+    image: ImageSpec | None = None
+    """Replaces the task's image section."""
+
+
+class Subtasks(Spec):
+    """Tasks that differ from this one in one option of the data source."""
+
+    option: str
+    """The option, which takes a list."""
+    values: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Each value V defines the task NAME-V, in which the option is [V]."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What one condition asks.
+
+    Attributes
+    ----------
+    prompt, output, gold, parser, image
+        As in the task file, after its cases.
+    origin
+        For each of these keys, its path in the task file: ``("cases", 1, "prompt")``.
+    """
+
+    prompt: Prompt
+    output: Output
+    gold: str
+    parser: ParserSpec | None
+    image: ImageSpec
+    origin: Mapping[str, PathInFile]
+
+
+_ASK_KEYS = ("prompt", "output", "gold", "parser", "image")
+
+
+class TaskSpec(Spec):
+    """A task file, with what it includes merged in."""
+
+    task: Name
+    """The task's name: lower case letters, digits, dash, underscore and dot."""
+    version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+    """MAJOR.MINOR.PATCH, raised whenever a score could change."""
+    title: str
+    """One line for tables."""
+    description: str = ""
+    """What is measured and how to read it."""
+    paper: Paper | None = None
+    """The paper that defines the task."""
+    tags: tuple[Name, ...] = ()
+    """What the task is about; `--tasks tag:NAME` chooses by tag."""
+    data: Data
+    """Where samples come from."""
+    sample_id: Template
+    """A stable and unique id from the row's fields; no factor may enter."""
+    cluster: Template | None = None
+    """What a sample shares its randomness with (image, board, pair); absent: the sample itself."""
+    slices: tuple[str, ...] = ()
+    """Fields by which results are broken down too."""
+    factors: dict[FactorName, Annotated[tuple[Level, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """What is varied, and its levels; the first level is the baseline."""
+    controls: dict[str, tuple[Level, ...]] = Field(default_factory=dict)
+    """Levels that are noise-floor controls (identity, lossless re-encode), by factor."""
+    where: Expression | None = None
+    """An expression over the factors: which conditions exist; absent means all."""
+    chance: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Expected accuracy of guessing."""
+    image: ImageSpec = ImageSpec()
+    """What is done to every image."""
+    prompt: Prompt
+    """What is asked."""
+    output: Output
+    """What is asked back."""
+    gold: Template
+    """The right answer; one of the choices, where there are choices."""
+    parser: ParserSpec | None = None
+    """How the answer is found in generated text."""
+    cases: tuple[Case, ...] = ()
+    """The first whose `when` holds replaces parts of what is asked."""
+    metrics: Annotated[tuple[Named, ...], Field(min_length=1)]
+    """What is computed from the scored table."""
+    subtasks: Subtasks | None = None
+    """Tasks that take one value of a data option each."""
+
+    def ask(self, condition: Condition, *, where: Callable[[PathInFile], str] = key_text) -> Ask:
+        """Return what a condition asks: the task's own keys, or those of the first case that holds.
+
+        Raises
+        ------
+        TaskError
+            If a case's `when` uses a name that is no factor; `where` makes a place of its path.
+        """
+        found = {key: getattr(self, key) for key in _ASK_KEYS}
+        origin: dict[str, PathInFile] = {key: (key,) for key in _ASK_KEYS}
+        for i, case in enumerate(self.cases):
+            if templates.holds(case.when, condition, where=where(("cases", i, "when"))):
+                given = {key for key in _ASK_KEYS if getattr(case, key) is not None}
+                found |= {key: getattr(case, key) for key in given}
+                origin |= {key: ("cases", i, key) for key in given}
+                break
+        return Ask(**found, origin=origin)
+
+
+class GroupSpec(Spec):
+    """A group file: a name for several tasks."""
+
+    group: Name
+    """The group's name."""
+    title: str = ""
+    """One line for tables."""
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names or globs of tasks, or names of other groups."""
