@@ -1,0 +1,49 @@
+"""Planning finds every fault first, and counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from vlm_eval.core.errors import TaskError
+from vlm_eval.runner import plan
+from vlm_eval.runner.plan import Settings, make_plans
+from vlm_eval.tasks.index import TaskIndex
+
+
+def test_trials_requests_and_units(write, folder, monkeypatch) -> None:
+    write()
+    (planned,) = make_plans([TaskIndex([folder]).load("toy")], Settings())
+    assert planned.trials == 3 * 5
+    ids = [trial.request.id for unit in planned.units() for trial in unit]
+    assert planned.requests == len(set(ids))
+    monkeypatch.setattr(plan, "UNIT", 4)
+    units = list(planned.units())
+    assert [len(unit) for unit in units] == [4, 4, 4, 3]
+    assert [trial.request.id for unit in units for trial in unit] == ids
+
+
+def test_settings_reach_the_trials(write, folder) -> None:
+    write()
+    settings = Settings(limit=1, decoding={"max_new_tokens": 3})
+    (planned,) = make_plans([TaskIndex([folder]).load("toy")], settings)
+    trials = [trial for unit in planned.units() for trial in unit]
+    assert len(trials) == planned.trials == 5
+    assert {t.request.decoding.max_new_tokens for t in trials if t.request.decoding} == {3}
+
+
+def test_a_metric_that_does_not_fit_is_found_before_anything_is_asked(write, folder) -> None:
+    write(("{name: paired_difference, factor: blur}", "{name: paired_difference, factor: blurr}"))
+    with pytest.raises(TaskError, match="blurr"):
+        make_plans([TaskIndex([folder]).load("toy")], Settings())
+
+
+def test_the_description_is_json_and_whole(write, folder) -> None:
+    from vlm_eval.core.hashing import canonical_json, digest
+
+    write()
+    (planned,) = make_plans([TaskIndex([folder]).load("toy")], Settings())
+    entry = planned.describe()
+    canonical_json(entry)
+    assert digest(entry["spec"]) == entry["digest"]
+    assert entry["trials"] == 15
+    assert entry["data"]["notice"] == "synthetic: a toy"

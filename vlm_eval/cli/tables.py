@@ -1,0 +1,239 @@
+"""The result table on the terminal, in 100 columns.
+
+All scores are printed in percent. "-" is unknown, never 0.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TextIO, TypeVar
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vlm_eval.cli.text import WIDTH, printable
+from vlm_eval.core.types import Level
+from vlm_eval.runner.results import Counts, Results, TaskResult
+from vlm_eval.stats.results import Comparison, Estimate
+
+ROWS = 40
+Number = TypeVar("Number", Estimate, Comparison)
+
+
+def print_results(results: Results, *, file: TextIO | None = None, full: bool = False) -> None:
+    """Print the tables of a run.
+
+    Parameters
+    ----------
+    results
+        What to print.
+    file
+        Where to; standard output if None.
+    full
+        Print the finest breakdowns too, however many there are.
+    """
+    console = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+    for task in results.tasks:
+        _print_task(console, results.model, task, full)
+
+
+def _print_task(console: Console, model: str, task: TaskResult, full: bool) -> None:
+    console.print()
+    heading = Text(f"{printable(model)} on {printable(task.task)} {task.version}", style="bold")
+    console.print(heading.append(f"  {printable(task.title)}", style="not bold"))
+    console.print(Text(_counts(task.counts)))
+    for line, style in _warnings(task):
+        console.print(Text(textwrap.fill(printable(line), console.width), style=style))
+    estimates = task.estimates if full else coarse(task.estimates)
+    comparisons = task.comparisons if full else coarse(task.comparisons)
+    if estimates:
+        console.print()
+        console.print(_estimates(estimates))
+    for (name, factor, baseline), found in _groups(comparisons):
+        heading = Text(f"\n{printable(name)}: {printable(factor)} ", style="bold")
+        against = f"against {printable(baseline)}, paired by sample"
+        console.print(heading.append(against, style="not bold"))
+        console.print(_comparisons(found))
+        for note in _notes(c for c in found if full or not c.where):
+            text = textwrap.fill(printable(note), console.width, subsequent_indent="  ")
+            console.print(Text(text, style="dim"))
+    hidden = len(task.estimates) + len(task.comparisons) - len(estimates) - len(comparisons)
+    if hidden:
+        console.print(Text(f"\n{hidden:,} finer numbers: --full, or results.json", style="dim"))
+
+
+def coarse(numbers: Sequence[Number]) -> Sequence[Number]:
+    """Return the numbers down to the finest breakdown at which they are at most `ROWS`.
+
+    A breakdown is as fine as it has factors and fields; the numbers without any are always there.
+    """
+    depths = sorted({len(number.where) for number in numbers})
+    kept: Sequence[Number] = []
+    for depth in depths:
+        more = [number for number in numbers if len(number.where) <= depth]
+        if kept and len(more) > ROWS:
+            break
+        kept = more
+    return kept
+
+
+def _counts(counts: Counts) -> str:
+    parts = [
+        f"{counts.trials:,} trials",
+        f"{counts.samples:,} samples",
+        f"{counts.clusters:,} clusters",
+        f"{counts.asked:,} requests",
+        f"{counts.failed:,} failed",
+        f"{counts.unparsed:,} unparsed",
+    ]
+    return ", ".join(parts)
+
+
+def _warnings(task: TaskResult) -> Iterable[tuple[str, str]]:
+    """Yield what must not be overlooked, with a style."""
+    counts = task.counts
+    if task.synthetic:
+        yield "SYNTHETIC DATA: not a benchmark result", "bold yellow"
+    if task.notice:
+        yield task.notice, "yellow"
+    if counts.missing:
+        yield f"UNFINISHED: {counts.missing:,} of {counts.trials:,} trials are missing", "bold red"
+    if counts.failed:
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in counts.failures.items())
+        yield f"failed trials (not scored, their pairs are dropped): {kinds}", "red"
+    if counts.unparsed:
+        share = percent_of(counts.unparsed / max(1, counts.answered))
+        yield f"{counts.unparsed:,} unparsed or tied answers ({share}) count as wrong", "yellow"
+
+
+def _estimates(estimates: Sequence[Estimate]) -> Table:
+    table = _table("score, %")
+    for title in ("value", "95 % interval", "n", "clusters"):
+        table.add_column(title, justify="right", no_wrap=True)
+    previous = None
+    names = list(dict.fromkeys(e.name for e in estimates))
+    for e in sorted(estimates, key=lambda e: names.index(e.name)):
+        table.add_row(
+            _label(e.name, e.where, repeated=e.name == previous),
+            _percent(e.value, signed=e.signed),
+            _interval(e.low, e.high, signed=e.signed),
+            f"{e.n:,}",
+            f"{e.clusters:,}",
+        )
+        previous = e.name
+    return table
+
+
+def _comparisons(found: Sequence[Comparison]) -> Table:
+    table = _table("level")
+    for title in (
+        "base\n%", "level\n%", "differ-\nence", "95 % interval\nof difference", "right\n->wrong",
+        "wrong\n->right", "flips\n%", "p\n(Holm)", "\npairs", "clus-\nters",
+    ):  # fmt: skip
+        table.add_column(title, justify="right", no_wrap=True)
+    previous = None
+    for c in found:
+        level = f"{c.level}{' (control)' if c.control else ''}"
+        table.add_row(
+            _label(level, c.where, repeated=level == previous),
+            _percent(c.baseline_value),
+            _percent(c.level_value),
+            Text(_percent(c.difference, signed=True), style="bold"),
+            _interval(c.low, c.high, signed=True),
+            _count(c.right_to_wrong),
+            _count(c.wrong_to_right),
+            _percent(c.flip_rate),
+            _p(c.p_adjusted),
+            _count(c.n_pairs),
+            _count(c.n_clusters),
+        )
+        previous = level
+    return table
+
+
+def _label(name: str, where: Mapping[str, Level], *, repeated: bool) -> Text:
+    """Return a row's name, or only its slice, indented, below a row of the same name."""
+    if repeated and where:
+        return Text(printable(f"  {_where(where)}"))
+    return Text(printable(", ".join(filter(None, (name, _where(where))))))
+
+
+def _notes(found: Iterable[Comparison]) -> Iterable[str]:
+    """Yield what qualifies a comparison: dropped pairs, and what unparsed answers could change."""
+    for c in found:
+        dropped = {why: n for why, n in c.dropped.items() if n}
+        if dropped:
+            reasons = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in dropped.items())
+            yield f"{_named(c)}: pairs dropped: {reasons}"
+        if c.parse_failures_baseline or c.parse_failures_level:
+            bounds = _interval(c.bound_low, c.bound_high, signed=True)
+            yield (
+                f"{_named(c)}: unparsed {c.parse_failures_baseline:,} at the baseline, "
+                f"{c.parse_failures_level:,} here; whatever they meant, it is in {bounds}"
+            )
+
+
+def _groups(
+    comparisons: Sequence[Comparison],
+) -> Iterator[tuple[tuple[str, str, Level], list[Comparison]]]:
+    """Yield comparisons by score, factor and baseline; levels and groups in order of appearance."""
+    groups: dict[tuple[str, str, Level], dict[Level, list[Comparison]]] = {}
+    for c in comparisons:
+        levels = groups.setdefault((c.name, c.factor, c.baseline), {})
+        levels.setdefault(c.level, []).append(c)
+    for key, levels in groups.items():
+        yield key, [c for found in levels.values() for c in found]
+
+
+def _table(first: str) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD, expand=True, padding=0, pad_edge=False, show_edge=False,
+        header_style="not bold dim",
+    )  # fmt: skip
+    table.add_column(Text(f"\n{first}") if first == "level" else first, ratio=1, overflow="fold")
+    return table
+
+
+def _named(c: Comparison) -> str:
+    return ", ".join(filter(None, (str(c.level), _where(c.where))))
+
+
+def _where(where: Mapping[str, Level]) -> str:
+    return ", ".join(f"{name}={level}" for name, level in where.items())
+
+
+def _percent(value: float | None, *, signed: bool = False) -> str:
+    if value is None:
+        return "-"
+    text = f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
+    return text.replace("-0.0", "0.0").replace("+0.0", "0.0")
+
+
+def percent_of(share: float) -> str:
+    """Return a share in percent, small ones with two digits that count.
+
+    >>> percent_of(1.0), percent_of(0.0525), percent_of(0.000312)
+    ('100.0 %', '5.2 %', '0.031 %')
+    """
+    percent = 100 * share
+    return f"{percent:.1f} %" if percent == 0 or percent >= 1 else f"{percent:.2g} %"
+
+
+def _interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
+    if low is None or high is None:
+        return "-"
+    return f"[{_percent(low, signed=signed)}, {_percent(high, signed=signed)}]"
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "<0.0001" if value < 0.0001 else f"{value:.4f}"

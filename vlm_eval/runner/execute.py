@@ -1,0 +1,208 @@
+"""Ask what is not recorded yet, and record each answer as soon as it is there.
+
+The unit of work is a list of trials. A unit needs nothing but the model and the records, and can be
+done again at any time: what is recorded is not asked again. Trials that ask the same thing, in one
+unit or in two, share one question.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import TypeAlias
+
+from vlm_eval.core.errors import ModelError
+from vlm_eval.core.types import Answer, Failure, Outcome, Request, Response
+from vlm_eval.models.base import Capabilities, Model
+from vlm_eval.runner.progress import Progress
+from vlm_eval.runner.records import Record, RecordIndex, RecordWriter, record_key
+from vlm_eval.tasks.scoring import score
+from vlm_eval.tasks.task import Task
+from vlm_eval.tasks.trials import Trial
+
+Ask: TypeAlias = Callable[[Sequence[Request]], Iterator[Response]]
+
+
+class Executor:
+    """Works through units of trials.
+
+    Parameters
+    ----------
+    model
+        Whom to ask.
+    index, writer
+        What is recorded, and where more is recorded.
+    progress
+        Told of every record.
+    retry_failures
+        Ask again where a failure is recorded.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        index: RecordIndex,
+        writer: RecordWriter,
+        progress: Progress,
+        *,
+        retry_failures: bool = False,
+    ) -> None:
+        self._model, self._index, self._writer = model, index, writer
+        self._progress, self._answered_only = progress, retry_failures
+
+    def run(self, task: Task, unit: Iterable[Trial]) -> None:
+        """Ask and record one unit.
+
+        Raises
+        ------
+        ModelError
+            If the backend leaves a request out, answers one twice, or one that was not asked.
+        RunError
+            If a record cannot be written; what was recorded stays.
+        """
+        waiting: dict[str, list[Trial]] = {}
+        for trial in unit:
+            if not self.recorded(trial):
+                waiting.setdefault(trial.request.id, []).append(trial)
+        scored: list[Request] = []
+        generated: list[Request] = []
+        for identity, trials in waiting.items():
+            request = trials[0].request
+            earlier = self._index.asked(identity, answered=self._answered_only)
+            why_not = unsupported(request, self._model.capabilities)
+            if earlier is not None:
+                self._record(task, trials, outcome_of(earlier), 0.0)
+            elif why_not is not None:
+                self._record(task, trials, Failure("unsupported", why_not, attempts=0), 0.0)
+            elif request.choices is not None:
+                scored.append(request)
+            else:
+                generated.append(request)
+        for ask, requests in (
+            (self._model.loglikelihood, scored),
+            (self._model.generate, generated),
+        ):
+            for request, response in joined(ask, requests):
+                outcome = checked(request, response.outcome)
+                self._record(task, waiting[request.id], outcome, response.seconds)
+
+    def recorded(self, trial: Trial) -> bool:
+        """Whether a trial needs no work."""
+        key = record_key(trial.task, trial.sample_id, trial.condition, trial.request.id)
+        return self._index.has(key, answered=self._answered_only)
+
+    def _record(
+        self, task: Task, trials: Iterable[Trial], outcome: Outcome, seconds: float
+    ) -> None:
+        for trial in trials:
+            record = make_record(task, trial, outcome, seconds)
+            self._index.add(record, self._writer.append(record))
+            self._progress.advance(failed=isinstance(outcome, Failure))
+            seconds = 0.0  # the others did not cost anything
+
+
+def unsupported(request: Request, able: Capabilities) -> str | None:
+    """Return why a model cannot be asked this at all, None if it can."""
+    images = len(request.images)
+    if request.choices is not None and not able.loglikelihood:
+        return "the model cannot score options"
+    if request.choices is None and not able.generate:
+        return "the model cannot generate text"
+    if images > 1 and not able.multi_image:
+        return f"the model takes one image a question, not {images}"
+    if images == 0 and not able.text_only:
+        return "the model needs an image"
+    return None
+
+
+def joined(ask: Ask, requests: Sequence[Request]) -> Iterator[tuple[Request, Response]]:
+    """Yield every request with its response, joined by id, as the backend gives them.
+
+    Raises
+    ------
+    ModelError
+        If responses and requests are not one to one.
+    """
+    open_ = {request.id: request for request in requests}
+    if not open_:
+        return
+    for response in ask(requests):
+        request = open_.pop(response.request_id, None)
+        if request is None:
+            raise _broken(f"answered {response.request_id[:12]!r}, which was not asked, or twice")
+        yield request, response
+    if open_:
+        raise _broken(f"left out {len(open_)} of {len(requests)} requests")
+
+
+def _broken(what: str) -> ModelError:
+    hint = "report it to the backend's authors; what is recorded is safe, continue with --resume"
+    return ModelError(f"the model backend {what}", hint=hint)
+
+
+def checked(request: Request, outcome: Outcome) -> Outcome:
+    """Return the outcome, or a failure if the answer is not one to this request."""
+    if isinstance(outcome, Failure):
+        return outcome
+    if request.choices is None:
+        return outcome if outcome.text is not None else Failure("bug", "no text was generated")
+    expected = len(request.choices)
+    given = outcome.logprobs
+    if given is None or len(given) != expected:
+        got = 0 if given is None else len(given)
+        return Failure("bug", f"{got} log-likelihoods for {expected} options")
+    if not all(map(math.isfinite, given)):
+        return Failure("bug", f"a log-likelihood is not finite: {list(given)}")
+    if outcome.token_counts is not None and len(outcome.token_counts) != expected:
+        return Failure("bug", f"{len(outcome.token_counts)} token counts for {expected} options")
+    return outcome
+
+
+def make_record(task: Task, trial: Trial, outcome: Outcome, seconds: float) -> Record:
+    """Return the record of a trial: parsed and scored, or failed."""
+    found = score(
+        task,
+        condition=trial.condition,
+        gold=trial.gold,
+        choices=trial.choices,
+        outcome=outcome,
+    )
+    failed = isinstance(outcome, Failure)
+    answer = Answer() if isinstance(outcome, Failure) else outcome
+    return Record(
+        request_hash=trial.request.id,
+        task=trial.task,
+        sample_id=trial.sample_id,
+        cluster=trial.cluster,
+        condition=trial.condition,
+        fields=trial.fields,
+        gold=trial.gold,
+        prompt=trial.prompt,
+        images=tuple(image.key for image in trial.request.images),
+        choices=trial.choices,
+        outcome="failure" if failed else "answer",
+        failure=asdict(outcome) if isinstance(outcome, Failure) else None,
+        raw=answer.text,
+        finish=None if failed else answer.finish,
+        logprobs=answer.logprobs,
+        token_counts=answer.token_counts,
+        answer=found.answer,
+        parser_rule=found.parser_rule or None,
+        literal_answer=found.literal_answer,
+        literal_rule=found.literal_rule,
+        scores=found.scores,
+        seconds=seconds,
+    )
+
+
+def outcome_of(record: Record) -> Outcome:
+    """Return what the model said, from a record."""
+    if record.failure is not None:
+        return Failure(**record.failure)
+    return Answer(
+        text=record.raw,
+        logprobs=record.logprobs,
+        token_counts=record.token_counts,
+        finish=record.finish or "stop",  # type: ignore[arg-type]
+    )

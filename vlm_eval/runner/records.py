@@ -1,0 +1,329 @@
+"""Records on disk: one JSON line a trial, appended the moment it is answered.
+
+A run folder holds ``records/rank-000.jsonl``, one file a process. A file is only ever appended to,
+by one process, with one ``write`` a record; so a killed process loses at most the line it was
+writing. A torn last line is not a record: readers skip and count it, and the writer cuts it off
+before it appends, because the next record would otherwise be glued to it. ``write`` hands each line
+to the operating system at once (nothing is lost when the process dies); ``fsync`` runs every two
+seconds and at the end (what a power cut can lose).
+
+A record's key is what was asked and why: task, sample, condition and request hash. The last record
+of a key wins, except that an answer is never replaced by a failure. Keys do not depend on the file,
+so any number of processes can continue what any other number began.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from vlm_eval.core.errors import RunError
+from vlm_eval.core.hashing import digest
+from vlm_eval.core.types import Level
+
+FSYNC_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One trial's line. ``docs/run-folder.md`` says the same for readers of the file.
+
+    Attributes
+    ----------
+    request_hash
+        Digest of what the model was asked. Trials that ask the same thing share it.
+    task, sample_id, cluster, condition
+        Which trial this is, and what it shares randomness with.
+    fields
+        JSON-able fields of the sample under the condition.
+    gold
+        The right answer.
+    prompt
+        The conversation as text, ``<image>`` where an image stands.
+    images
+        Digests of the images' pixels, in order.
+    choices
+        The options, where there are any.
+    outcome
+        ``answer`` or ``failure``.
+    failure
+        ``{"kind", "message", "attempts"}``; None for an answer.
+    raw, finish
+        Generated text and why it ended (``stop``, ``length``); ``scored`` for options.
+    logprobs, token_counts
+        For each option, the sum of its tokens' natural log-probabilities, and their number.
+    answer, parser_rule
+        What the task's parser found, and by which rule; None and ``none`` if nothing.
+    literal_answer, literal_rule
+        The same by the paper's own parser; None where the task names none.
+    scores
+        Scores of this trial by name; empty for a failure.
+    seconds
+        Wall seconds of the request's share of its batch; 0 where another trial had asked it.
+    """
+
+    request_hash: str
+    task: str
+    sample_id: str
+    cluster: str
+    condition: Mapping[str, Level]
+    fields: Mapping[str, Any]
+    gold: str
+    prompt: str
+    images: tuple[str, ...]
+    choices: tuple[str, ...] | None
+    outcome: Literal["answer", "failure"]
+    failure: Mapping[str, Any] | None = None
+    raw: str | None = None
+    finish: str | None = None
+    logprobs: tuple[float, ...] | None = None
+    token_counts: tuple[int, ...] | None = None
+    answer: str | None = None
+    parser_rule: str | None = None
+    literal_answer: str | None = None
+    literal_rule: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """What the record is the record of: see :func:`record_key`."""
+        return record_key(self.task, self.sample_id, self.condition, self.request_hash)
+
+    def to_line(self) -> bytes:
+        """Return the record as one line of JSON with its newline."""
+        values = {name: getattr(self, name) for name in _NAMES}
+        text = json.dumps(values, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        try:
+            return text.encode() + b"\n"
+        except UnicodeEncodeError:  # a model can emit half of a surrogate pair; escapes keep it
+            return json.dumps(values, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Record:
+        """Parse a line.
+
+        Raises
+        ------
+        ValueError
+            If the line is no JSON object that holds a record's fields.
+        """
+        values = json.loads(line)
+        if not isinstance(values, dict) or not values.keys() >= _REQUIRED:
+            raise ValueError("not a record")
+        known = {name: values[name] for name in _NAMES if name in values}
+        for name in _TUPLES:
+            if known.get(name) is not None:
+                known[name] = tuple(known[name])
+        return cls(**known)
+
+
+_NAMES = tuple(f.name for f in fields(Record))
+_TUPLES = ("images", "choices", "logprobs", "token_counts")
+_REQUIRED = frozenset(
+    ("request_hash", "task", "sample_id", "cluster", "condition", "fields", "gold", "prompt",
+     "images", "choices", "outcome")
+)  # fmt: skip
+
+
+def record_key(task: str, sample_id: str, condition: Mapping[str, Level], request_hash: str) -> str:
+    """Return the identity of a trial's record, 32 hexadecimal digits."""
+    return digest([task, sample_id, dict(condition), request_hash])[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record begins, in bytes, and whether it is an answer."""
+
+    path: Path
+    offset: int
+    answered: bool
+
+
+class RecordWriter:
+    """Appends records to one file. One process, one file; a context manager.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be opened or written (a full disk), or another process holds it. What
+        was recorded before stays whole and readable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        try:
+            _lock(self._fd, path)
+            self._size = _cut_torn_tail(self._fd)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self._synced = time.monotonic()
+
+    def append(self, record: Record) -> Place:
+        """Write one record with one system call; it is on disk whole or not at all."""
+        line, place = record.to_line(), Place(self._path, self._size, record.outcome == "answer")
+        try:
+            written = os.write(self._fd, line)
+            if written < len(line):
+                os.ftruncate(self._fd, self._size)
+                raise OSError(f"only {written} of {len(line)} bytes could be written")
+            self._size += written
+            if time.monotonic() - self._synced > FSYNC_SECONDS:
+                os.fsync(self._fd)
+                self._synced = time.monotonic()
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
+        return place
+
+    def close(self) -> None:
+        """Bring everything to the disk and release the file."""
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
+        finally:
+            os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _lock(fd: int, path: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise RunError(
+            "another process is writing to this run",
+            where=str(path),
+            hint="wait for it or stop it, or choose another --output_path",
+        ) from error
+    except OSError:  # a file system without locks: the guard is lost, nothing else
+        return
+
+
+def _cut_torn_tail(fd: int) -> int:
+    """Cut what follows the last newline; return the size that is left."""
+    end = os.fstat(fd).st_size
+    position = end
+    while position > 0:
+        start = max(0, position - 65536)
+        newline = os.pread(fd, position - start, start).rfind(b"\n")
+        if newline >= 0:
+            position = start + newline + 1
+            break
+        position = start
+    if position < end:
+        os.ftruncate(fd, position)
+    return position
+
+
+def _cannot_write(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"cannot be written: {error.strerror or error}",
+        where=str(path),
+        hint="what is recorded is safe; make room and run the same command with --resume",
+    )
+
+
+class RecordIndex:
+    """What a run folder's records hold, without holding the records: keys and places in files.
+
+    Parameters
+    ----------
+    folder
+        The ``records`` folder; it need not exist yet.
+
+    Attributes
+    ----------
+    torn
+        Lines that are no records: torn last lines, and damaged ones.
+
+    Raises
+    ------
+    RunError
+        If a file cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.torn = 0
+        self._by_key: dict[str, Place] = {}
+        self._by_request: dict[str, Place] = {}
+        for path in record_files(folder):
+            for offset, line in _lines(path):
+                try:
+                    record = Record.from_line(line) if line.endswith(b"\n") else None
+                except ValueError:
+                    record = None
+                if record is None:
+                    self.torn += 1
+                else:
+                    self.add(record, Place(path, offset, record.outcome == "answer"))
+
+    def add(self, record: Record, place: Place) -> None:
+        """Note a record that was read or has just been written."""
+        for table, key in ((self._by_key, record.key), (self._by_request, record.request_hash)):
+            if place.answered or not (key in table and table[key].answered):
+                table[key] = place
+
+    def count(self, *, answered: bool = False) -> int:
+        """Return how many trials are recorded, or (with ``answered``) recorded with an answer."""
+        return sum(place.answered or not answered for place in self._by_key.values())
+
+    def has(self, key: str, *, answered: bool = False) -> bool:
+        """Whether a trial is recorded, or (with ``answered``) recorded with an answer."""
+        place = self._by_key.get(key)
+        return place is not None and (place.answered or not answered)
+
+    def asked(self, request_hash: str, *, answered: bool = False) -> Record | None:
+        """Return a record of this request by any trial, None if there is none."""
+        place = self._by_request.get(request_hash)
+        if place is None or (answered and not place.answered):
+            return None
+        with place.path.open("rb") as file:
+            file.seek(place.offset)
+            return Record.from_line(file.readline())
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yield the winning record of every key, in the order of the files."""
+        wanted = {(place.path, place.offset) for place in self._by_key.values()}
+        for path in sorted({place.path for place in self._by_key.values()}):
+            for offset, line in _lines(path):
+                if (path, offset) in wanted:
+                    yield Record.from_line(line)
+
+
+def record_files(folder: Path) -> list[Path]:
+    """Return the records files of a folder, by rank."""
+    return sorted(folder.glob("rank-*.jsonl"))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                yield offset, line
+                offset += len(line)
+    except OSError as error:
+        raise RunError(f"cannot be read: {error.strerror}", where=str(path)) from error
