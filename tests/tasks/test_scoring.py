@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from vlm_eval.core.errors import RunError
 from vlm_eval.core.types import Answer, Failure
+from vlm_eval.tasks.index import TaskIndex
 from vlm_eval.tasks.scoring import Scored, score
+from vlm_eval.tasks.trials import expand
 
 DIRECT = {"blur": 1, "ask": "direct"}
 REVERSE = {"blur": 1, "ask": "reverse"}
@@ -127,3 +129,21 @@ def test_text_needs_a_parser(load_toy):
     task = load_toy(("parser:\n  name: yes_no\n  literal: {name: label}\n", ""))
     with pytest.raises(RunError, match="task toy has no parser"):
         score(task, condition=DIRECT, gold="Yes", choices=None, outcome=Answer(text="Yes"))
+
+
+def test_parser_options_may_use_the_trials_fields():
+    task = TaskIndex().load("mis", output="generate")
+    trials = [t for t in expand(task, limit=1) if t.condition["question"] == "i2c"]
+    assert len(trials) == 4
+    for trial in trials:
+        side = trial.condition["side"]
+        said = Answer(text=f"The best one is: {trial.fields[f'caption_{side}']}")
+        found = score(
+            task,
+            condition=trial.condition,
+            gold=trial.gold,
+            choices=trial.choices,
+            outcome=said,
+            fields=trial.fields,
+        )
+        assert (found.parser_rule, found.scores["accuracy"]) == ("restated", 1.0)

@@ -35,8 +35,8 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--data", action="append", default=[], metavar="TASK=PATH",
-        help="where a task's data lies: a folder or hub:OWNER/NAME, then options of the data source "
-        "if need be, as in mis=pairs/,columns=winoground (repeatable)",
+        help="where a task's data lies: a folder or hub:OWNER/NAME, then options of the source if "
+        "need be, as in mis=pairs/,columns=winoground (repeatable)",
     )  # fmt: skip
     group.add_argument(
         "--include_path", action="append", default=[], metavar="DIR",

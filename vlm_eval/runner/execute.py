@@ -167,6 +167,7 @@ def make_record(task: Task, trial: Trial, outcome: Outcome, seconds: float) -> R
         gold=trial.gold,
         choices=trial.choices,
         outcome=outcome,
+        fields=trial.fields,
     )
     failed = isinstance(outcome, Failure)
     answer = Answer() if isinstance(outcome, Failure) else outcome

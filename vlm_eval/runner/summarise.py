@@ -117,6 +117,7 @@ def _score(task: Task, record: Record) -> Scored:
         gold=record.gold,
         choices=record.choices,
         outcome=outcome_of(record),
+        fields=record.fields,
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from vlm_eval.core.errors import RunError
 from vlm_eval.core.types import Answer, Condition, Failure, Outcome
+from vlm_eval.parsers.base import Parser
 from vlm_eval.tasks.task import Task
 
 
@@ -46,6 +48,7 @@ def score(
     gold: str,
     choices: Sequence[str] | None,
     outcome: Outcome,
+    fields: Mapping[str, Any] | None = None,
 ) -> Scored:
     """Score one trial, whether its outcome is fresh or read from a record.
 
@@ -57,6 +60,8 @@ def score(
         As in the trial or its record.
     outcome
         What the model said.
+    fields
+        The trial's fields, for templates in the parser's options.
 
     Raises
     ------
@@ -67,7 +72,11 @@ def score(
         return Scored(None, "")
     if outcome.logprobs is not None:
         return _score_options(outcome, gold, choices)
-    return _score_text(task, condition, outcome.text or "", gold, choices)
+    ask = task.ask(condition)
+    parser, literal = task.parser(ask, fields), task.literal(ask, fields)
+    if parser is None:
+        raise RunError(f"task {task.name} has no parser for generated text")
+    return _score_text(parser, literal, outcome.text or "", gold, choices)
 
 
 def _score_options(answer: Answer, gold: str, choices: Sequence[str] | None) -> Scored:
@@ -94,12 +103,8 @@ def _argmax(values: Sequence[float]) -> int | None:
 
 
 def _score_text(
-    task: Task, condition: Condition, text: str, gold: str, choices: Sequence[str] | None
+    parser: Parser, literal: Parser | None, text: str, gold: str, choices: Sequence[str] | None
 ) -> Scored:
-    ask = task.ask(condition)
-    parser, literal = task.parser(ask), task.literal(ask)
-    if parser is None:
-        raise RunError(f"task {task.name} has no parser for generated text")
     parsed = parser(text, choices or ())
     scores = {"accuracy": float(parsed.answer == gold)}
     if literal is None:

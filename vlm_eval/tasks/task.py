@@ -17,7 +17,7 @@ from vlm_eval.data.base import Source
 from vlm_eval.metrics.table import Metric
 from vlm_eval.parsers.base import PARSERS, Parser
 from vlm_eval.prompts import templates
-from vlm_eval.tasks.spec import Ask, TaskSpec
+from vlm_eval.tasks.spec import Ask, Named, TaskSpec
 from vlm_eval.tasks.yaml import Document, PathInFile
 
 
@@ -91,14 +91,23 @@ class Task:
         """Return what a condition asks, after the cases. Raises TaskError as `TaskSpec.ask`."""
         return self.spec.ask(condition, where=self.where)
 
-    def parser(self, ask: Ask) -> Parser | None:
-        """Return the parser of generated answers, if the task has one."""
-        return None if ask.parser is None else _parser(canonical_json(ask.parser.options()))
+    def parser(self, ask: Ask, fields: Mapping[str, Any] | None = None) -> Parser | None:
+        """Return the parser of generated answers, if the task has one.
 
-    def literal(self, ask: Ask) -> Parser | None:
-        """Return the paper's own parser, if the task names one."""
+        With the fields of a trial the templates in its options are rendered.
+        """
+        return None if ask.parser is None else self._parser(ask, ask.parser, fields)
+
+    def literal(self, ask: Ask, fields: Mapping[str, Any] | None = None) -> Parser | None:
+        """Return the paper's own parser, if the task names one; fields as for `parser`."""
         literal = None if ask.parser is None else ask.parser.literal
-        return None if literal is None else _parser(canonical_json(literal.options()))
+        return None if literal is None else self._parser(ask, literal, fields)
+
+    def _parser(self, ask: Ask, named: Named, fields: Mapping[str, Any] | None) -> Parser:
+        options = named.options()
+        if fields is not None:
+            options = templates.value(options, fields, where=self.where(ask.origin["parser"]))
+        return _parser(canonical_json(options))
 
     def info(self) -> dict[str, Any]:
         """Return JSON-able provenance for ``run.json``.

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from vlm_eval.cli.main import main
+from vlm_eval.data.boards import export
+from vlm_eval.data.boards.posttrain import examples
+
+
+def refused(capsys, *arguments):
+    assert main(["data", *map(str, arguments)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("vlm_eval: error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_the_benchmark_is_written_where_it_was_asked_for(capsys, tmp_path, monkeypatch):
+    small = partial(export.export_benchmark, states=1)
+    monkeypatch.setattr(export, "export_benchmark", small)
+    assert main(["data", "make", "vlm-fix", "--out", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out == f"wrote vlm-fix to {tmp_path / 'out'}\n"
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["images", "instances.parquet", "instances_text_only.parquet"]
+
+
+def test_a_training_set_is_written(capsys, tmp_path, monkeypatch):
+    some = {part: list(examples("d2", part))[:4] for part in ("train", "test")}
+    monkeypatch.setattr(export, "examples", lambda _, part, **__: some[part])
+    command = ["data", "make", "vlm-fix-posttrain", "--split", "d2", "--out", str(tmp_path / "d2")]
+    assert main(command) == 0
+    assert capsys.readouterr().out == f"wrote vlm-fix-posttrain to {tmp_path / 'd2'}\n"
+    assert sorted(path.name for path in (tmp_path / "d2").iterdir()) == [
+        "test.parquet",
+        "train.parquet",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["make", "vlm-fx"], "unknown data set 'vlm-fx'; did you mean vlm-fix?"),
+        (["mak", "vlm-fix"], "invalid choice: 'mak'"),
+        (["make", "vlm-fix-posttrain"], "needs --split; one of d1, d2, d3"),
+        (["make", "vlm-fix-posttrain", "--split", "d4"], "invalid choice: 'd4'"),
+        (["make", "vlm-fix", "--split", "d1"], "--split and --overlap are for vlm-fix-posttrain"),
+        (["make", "vlm-fix", "--overlap"], "for vlm-fix-posttrain only"),
+    ],
+)
+def test_wrong_arguments(capsys, tmp_path, arguments, words):
+    assert words in refused(capsys, *arguments, "--out", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_needed(capsys):
+    assert "--out" in refused(capsys, "make", "vlm-fix")
+
+
+def test_a_full_folder_is_refused_before_any_work(capsys, tmp_path):
+    (tmp_path / "mine").write_text("x")
+    err = refused(capsys, "make", "vlm-fix", "--out", tmp_path)
+    assert f"{tmp_path}: is not empty; choose another --out" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
