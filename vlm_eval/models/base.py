@@ -1,0 +1,62 @@
+"""The one protocol of model backends.
+
+A backend answers requests. It may answer them in any order and in any grouping; it yields a
+response for *every* request, carrying the request's id, as soon as it has it, so that the runner
+can write each batch to disk before the next begins. A request that cannot be answered yields a
+:class:`~vlm_eval.core.types.Failure`; only a fault of the whole backend raises ModelError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vlm_eval.core.types import Request, Response
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do.
+
+    Attributes
+    ----------
+    generate, loglikelihood, embed
+        Whether it has the operation at all.
+    multi_image
+        Whether a request may hold more than one image.
+    text_only
+        Whether a request may hold no image.
+    """
+
+    generate: bool = True
+    loglikelihood: bool = True
+    embed: bool = False
+    multi_image: bool = True
+    text_only: bool = True
+
+
+class Model(Protocol):
+    """A model backend."""
+
+    @property
+    def name(self) -> str:
+        """What to call the model in tables and file names."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return JSON-able provenance: checkpoint, revision, dtype, processor, versions."""
+        ...
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
+        """Answer requests that have a ``decoding``."""
+        ...
+
+    def loglikelihood(self, requests: Sequence[Request]) -> Iterator[Response]:
+        """Score the options of requests that have ``choices``."""
+        ...

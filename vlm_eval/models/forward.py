@@ -1,0 +1,161 @@
+"""One forward pass: rows in, logits out, nothing computed twice that need not be.
+
+The features of an image are computed once and passed in for every row that shows it. For this,
+transformers (5.18 and later) takes them as ``mm_encoder_outputs`` in place of pixels; where a model
+does not, pixels are passed. Both give the same numbers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from vlm_eval.models.images import Unit, stack
+from vlm_eval.models.inputs import Row, collate
+from vlm_eval.models.lru import Lru
+
+_INJECTED = "mm_encoder_outputs"
+
+
+class VisionMemo:
+    """Computes the features of images, and remembers them.
+
+    Parameters
+    ----------
+    model
+        A transformers model.
+    device
+        Where its inputs go.
+    megabytes
+        How much to remember. 0 turns the memo off.
+
+    Attributes
+    ----------
+    active
+        Whether features are passed to the model; otherwise pixels are.
+    computed
+        How many units have been encoded so far.
+    """
+
+    def __init__(self, model: Any, device: torch.device, megabytes: int) -> None:
+        self._encode: Any = getattr(model.base_model, "get_image_features", None)
+        takes_features = _INJECTED in inspect.signature(model.forward).parameters
+        self.active = megabytes > 0 and takes_features and self._encode is not None
+        self.computed = 0
+        self._device, self._dtype = device, model.dtype
+        self._kept: Lru[tuple[Any, ...], _Features] = Lru(megabytes * 2**20, _Features.bytes)
+
+    def inputs(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Return the image arguments of a forward pass over these rows; empty without images."""
+        images = [row.encoded.images for row in rows if row.encoded.images.units]
+        if not images:
+            return {}
+        if not self.active:
+            return self._move(stack([image.tensors for image in images]))
+        features = [self._features(unit) for image in images for unit in image.units]
+        # Positions depend on the patch grid even where no pixels are passed.
+        geometry = self._move(stack([image.geometry for image in images]))
+        return {**geometry, _INJECTED: {"image": _Features.join(features)}}
+
+    def _features(self, unit: Unit) -> _Features:
+        return self._kept.get(unit.key, lambda: self._compute(unit))
+
+    def _compute(self, unit: Unit) -> _Features:
+        self.computed += 1
+        names = inspect.signature(self._encode).parameters
+        arguments = {key: value for key, value in unit.tensors.items() if key in names}
+        made = self._encode(**self._move(arguments), return_dict=True)
+        return _Features(made.pooler_output, getattr(made, "deepstack_features", None))
+
+    def _move(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: self._moved(value) for key, value in tensors.items()}
+
+    def _moved(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._moved(item) for item in value]
+        return value.to(self._device, self._dtype if value.is_floating_point() else None)
+
+
+class _Features:
+    """What the vision tower made of one unit: what the language model needs of it, no more.
+
+    ``pooled`` is a tensor for some architectures and a list of tensors for others, and each expects
+    its own kind back. ``deep`` has the same for each of some vision layers (Qwen3-VL).
+    """
+
+    def __init__(self, pooled: Any, deep: Sequence[Any] | None) -> None:
+        self.pooled, self.deep = pooled, deep
+
+    def bytes(self) -> int:
+        """Return the size in memory."""
+        return sum(tensor.nbytes for tensor in _tensors([self.pooled, *(self.deep or ())]))
+
+    @staticmethod
+    def join(parts: Sequence[_Features]) -> BaseModelOutputWithPooling:
+        """Return the features of several units, in order, as the model takes them.
+
+        The containers are new each time, because the model's code changes them in place.
+        """
+        joined = BaseModelOutputWithPooling(pooler_output=_join([part.pooled for part in parts]))
+        deep = [part.deep for part in parts if part.deep is not None]
+        if deep:
+            joined.deepstack_features = [_join(layer) for layer in zip(*deep, strict=True)]
+        return joined
+
+
+def _join(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], Tensor):
+        return torch.cat(list(values))
+    return [item for value in values for item in value]
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        else:
+            yield from _tensors(value)
+
+
+class Forward:
+    """Feeds rows to a model.
+
+    Parameters
+    ----------
+    model
+        A transformers model.
+    device
+        Where its inputs go.
+    vision
+        Where its image features come from.
+    """
+
+    def __init__(self, model: Any, device: torch.device, vision: VisionMemo) -> None:
+        self.model = model
+        self._device, self._vision = device, vision
+        self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+
+    def inputs(self, rows: Sequence[Row], side: Literal["left", "right"]) -> dict[str, Any]:
+        """Return the model's arguments for one batch, on its device."""
+        text = collate(rows, self.model.generation_config.pad_token_id, side)
+        on_device = {key: value.to(self._device) for key, value in text.items()}
+        return {**on_device, **self._vision.inputs(rows)}
+
+    def logits(self, rows: Sequence[Row], positions: Sequence[int]) -> Tensor:
+        """Return the next-token logits at some positions, counted from each row's first token.
+
+        Rows are padded on the right, so that a row's tokens stand where they would stand alone.
+        Shape (rows, positions, vocabulary); what stands after a row's end is meaningless. The
+        vocabulary is large: no logits are computed at other positions.
+        """
+        inputs = self.inputs(rows, "right")
+        keep = torch.tensor(positions, device=self._device)
+        if self._keeps:
+            logits: Tensor = self.model(**inputs, use_cache=False, logits_to_keep=keep).logits
+            return logits
+        return self.model(**inputs, use_cache=False).logits[:, keep]  # type: ignore[no-any-return]
