@@ -39,7 +39,7 @@ def comparison(
 
 COUNTS = Counts(
     trials=9600, asked=9600, answered=9600, failed=0, missing=0, unparsed=0,
-    rules={"argmax": 9600}, failures={}, samples=1200, clusters=1200,
+    rules={"argmax": 9600}, literal_rules={}, failures={}, samples=1200, clusters=1200,
 )  # fmt: skip
 
 
@@ -49,7 +49,8 @@ def shown(*, full: bool = False, model: str = "tiny", **changes: object) -> str:
         seconds=1.0, estimates=(estimate(),), comparisons=(comparison(),),
     )  # fmt: skip
     results = Results(
-        model=model, folder=Path("x"), tasks=(replace(task, **changes),), run={}, records={},
+        model=model, folder=Path("x"), tasks=(replace(task, **changes),),
+        run={"tasks": {"fix": {"factors": {"rule": ["standard", "inverse"]}}}}, records={},
         torn=0, finished="",
     )  # fmt: skip
     file = io.StringIO()
@@ -149,9 +150,24 @@ def test_too_fine_breakdowns_are_named_and_shown_on_demand() -> None:
 def test_coarse_keeps_whole_levels() -> None:
     ones = [estimate(game=f"g{i}") for i in range(39)]
     twos = [estimate(game="g", side=f"s{i}") for i in range(3)]
-    assert coarse([estimate(), *ones, *twos]) == [estimate(), *ones]
-    assert coarse([*ones, *ones]) == [*ones, *ones]  # nothing coarser is there
-    assert coarse([]) == []
+    assert coarse([estimate(), *ones, *twos], (), 40) == (estimate(), *ones)
+    assert coarse([*ones, *ones], (), 40) == (*ones, *ones)  # nothing coarser is there
+    assert coarse([], (), 40) == ()
+
+
+def test_factors_are_coarser_than_fields() -> None:
+    cells = [estimate(rule=r, target=t) for r in "si" for t in "wl"]
+    games = [estimate(game=f"g{i}") for i in range(4)]
+    assert coarse([estimate(), *games, *cells], ("rule", "target"), 6) == (estimate(), *cells)
+
+
+def test_a_part_of_nothing_that_went_wrong_is_not_shown() -> None:
+    none = replace(estimate(), name="parse_failures", value=0.0, lower_is_better=True)
+    parts = [replace(none, where={"game": "quiet"}), replace(none, where={"game": "x"}, value=0.5)]
+    text = shown(estimates=(none, *parts))
+    assert "parse_failures" in text
+    assert "game=x" in text
+    assert "game=quiet" not in text
 
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "a\rb", "\x07", "\u202e", "\u2028", "x\ny"])

@@ -253,8 +253,9 @@ def test_the_papers_own_parser(play) -> None:
         for row in table.rows
     )
     found = numbers(Fixation(score="accuracy_literal")(replace(table, rows=rows)))
-    assert found["salience_bias",].value == 0.5
+    assert found["salience_bias_literal",].value == 0.5
     assert found["accuracy_literal_macro", ("rule", "standard")].value == 0.5
+    assert all(name[0].endswith("_literal") or "accuracy_literal" in name[0] for name in found)
 
 
 def test_boards_without_a_salient_player_have_no_bias(play) -> None:

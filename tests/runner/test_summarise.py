@@ -48,6 +48,28 @@ def test_the_order_and_the_number_of_files_do_not_matter(run, seed) -> None:
     assert list(after.records) == ["rank-000.jsonl", "rank-001.jsonl"]
 
 
+def test_the_papers_own_parser_has_results_of_its_own(tmp_path) -> None:
+    results = vlm_eval.evaluate(
+        "mock:constant=The winner is A and not B.", "vlm-fix-inverse-dots_boxes", limit=4,
+        output="generate", output_path=tmp_path / "run", progress=False,
+    )  # fmt: skip
+    (task,) = results.tasks
+    names = {estimate.name for estimate in task.estimates}
+    assert {"accuracy", "accuracy_literal", "fixation_gap", "fixation_gap_literal"} <= names
+    # The strict parser takes neither of two labels; the paper's takes the last one mentioned.
+    assert task.counts.literal_rules == {"last_word": 32}
+    assert "last_word" not in task.counts.rules
+
+
+def test_without_text_there_are_no_results_of_the_papers_parser(tmp_path) -> None:
+    results = vlm_eval.evaluate(
+        "mock", "vlm-fix-inverse-dots_boxes", limit=2, output_path=tmp_path / "run", progress=False
+    )
+    (task,) = results.tasks
+    assert task.counts.literal_rules == {}
+    assert not any("literal" in estimate.name for estimate in task.estimates)
+
+
 def test_failures_are_counted_and_never_scored(run) -> None:
     records = [json.loads(line) for line in lines(run)]
     failed = [r for r in records if r["outcome"] == "failure"]

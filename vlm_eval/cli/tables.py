@@ -6,7 +6,7 @@ All scores are printed in percent. "-" is unknown, never 0.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TextIO, TypeVar
 
 from rich import box
@@ -19,7 +19,8 @@ from vlm_eval.core.types import Level
 from vlm_eval.runner.results import Counts, Results, TaskResult
 from vlm_eval.stats.results import Comparison, Estimate
 
-ROWS = 40
+# Rows of a table without --full, so that a task fits a screen or two.
+ESTIMATES, COMPARISONS = 40, 16
 Number = TypeVar("Number", Estimate, Comparison)
 
 
@@ -38,18 +39,24 @@ def print_results(results: Results, *, file: TextIO | None = None, full: bool = 
     console = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
     console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
     for task in results.tasks:
-        _print_task(console, results.model, task, full)
+        factors = results.run["tasks"][task.task]["factors"]
+        _print_task(console, results.model, task, None if full else factors)
 
 
-def _print_task(console: Console, model: str, task: TaskResult, full: bool) -> None:
+def _print_task(
+    console: Console, model: str, task: TaskResult, factors: Collection[str] | None
+) -> None:
+    """Print one task, down to breakdowns that fit; with no factors given, all of them."""
     console.print()
     heading = Text(f"{printable(model)} on {printable(task.task)} {task.version}", style="bold")
     console.print(heading.append(f"  {printable(task.title)}", style="not bold"))
     console.print(Text(_counts(task.counts)))
     for line, style in _warnings(task):
         console.print(Text(textwrap.fill(printable(line), console.width), style=style))
-    estimates = task.estimates if full else coarse(task.estimates)
-    comparisons = task.comparisons if full else coarse(task.comparisons)
+    estimates, comparisons = task.estimates, task.comparisons
+    if factors is not None:
+        estimates = coarse([e for e in estimates if not _is_quiet(e)], factors, ESTIMATES)
+        comparisons = coarse(comparisons, factors, COMPARISONS)
     if estimates:
         console.print()
         console.print(_estimates(estimates))
@@ -58,7 +65,7 @@ def _print_task(console: Console, model: str, task: TaskResult, full: bool) -> N
         against = f"against {printable(baseline)}, paired by sample"
         console.print(heading.append(against, style="not bold"))
         console.print(_comparisons(found))
-        for note in _notes(c for c in found if full or not c.where):
+        for note in _notes(c for c in found if factors is None or not c.where):
             text = textwrap.fill(printable(note), console.width, subsequent_indent="  ")
             console.print(Text(text, style="dim"))
     hidden = len(task.estimates) + len(task.comparisons) - len(estimates) - len(comparisons)
@@ -66,19 +73,29 @@ def _print_task(console: Console, model: str, task: TaskResult, full: bool) -> N
         console.print(Text(f"\n{hidden:,} finer numbers: --full, or results.json", style="dim"))
 
 
-def coarse(numbers: Sequence[Number]) -> Sequence[Number]:
-    """Return the numbers down to the finest breakdown at which they are at most `ROWS`.
+def coarse(numbers: Sequence[Number], factors: Collection[str], rows: int) -> tuple[Number, ...]:
+    """Return the numbers down to the finest breakdown at which they are at most ``rows``.
 
-    A breakdown is as fine as it has factors and fields; the numbers without any are always there.
+    A breakdown by sample fields is finer than one by factors; of each, one by more is finer. The
+    coarsest are always there.
     """
-    depths = sorted({len(number.where) for number in numbers})
-    kept: Sequence[Number] = []
-    for depth in depths:
-        more = [number for number in numbers if len(number.where) <= depth]
-        if kept and len(more) > ROWS:
+
+    def depth(number: Number) -> tuple[int, int]:
+        fields = sum(name not in factors for name in number.where)
+        return fields, len(number.where) - fields
+
+    kept: tuple[Number, ...] = ()
+    for finest in sorted({depth(number) for number in numbers}):
+        more = tuple(number for number in numbers if depth(number) <= finest)
+        if kept and len(more) > rows:
             break
         kept = more
     return kept
+
+
+def _is_quiet(estimate: Estimate) -> bool:
+    """Whether a number says no more than its total: a part of what went wrong, and nothing did."""
+    return bool(estimate.where) and estimate.lower_is_better and estimate.value == 0
 
 
 def _counts(counts: Counts) -> str:

@@ -60,7 +60,8 @@ class Fixation:
     Attributes
     ----------
     score
-        ``accuracy``, or ``accuracy_literal`` for the paper's own parser.
+        ``accuracy``, or ``accuracy_literal`` for the paper's own parser; the names of all numbers
+        then end in ``_literal``.
     game
         The field whose values are averaged over.
     salient
@@ -83,13 +84,20 @@ class Fixation:
             for name, place in found[0]:
                 mean = macro_mean([means[name, place] for means in found], clusters)
                 macro = f"{name}_macro" if name == self.score else name
-                results.append(_estimate(macro, mean, {**where, **dict(place)}))
+                results.append(self._estimate(macro, mean, {**where, **dict(place)}))
             for (game, _), means in zip(games, found, strict=False):
                 results += [
-                    _estimate(name, mean, {**where, **game, **dict(place)})
+                    self._estimate(name, mean, {**where, **game, **dict(place)})
                     for (name, place), mean in means.items()
                 ]
         return results
+
+    def _estimate(self, name: str, mean: Mean, where: dict[str, Level]) -> Estimate:
+        gap = name == "fixation_gap"
+        signed = gap or name in {"salience_bias", "rule_sensitivity"}
+        if not name.startswith(self.score):
+            name += self.score.removeprefix("accuracy")
+        return mean.estimate(name, where, lower_is_better=gap, signed=signed)
 
     def _measure(self, table: Table) -> dict[tuple[str, Place], Mean]:
         """Return every number of one game in one configuration, by name and place."""
@@ -213,12 +221,6 @@ def _rowwise(comparison: Comparison) -> Comparison:
         return replace(comparison, name=name, p=None, p_method="none")
     p = mcnemar_exact(losses, gains)
     return replace(comparison, name=name, p=p, p_method="mcnemar_exact_rows")
-
-
-def _estimate(name: str, mean: Mean, where: dict[str, Level]) -> Estimate:
-    gap = name == "fixation_gap"
-    signed = gap or name in {"salience_bias", "rule_sensitivity"}
-    return mean.estimate(name, where, lower_is_better=gap, signed=signed)
 
 
 def _configurations(table: Table, game: str) -> Iterator[tuple[dict[str, Level], Table]]:

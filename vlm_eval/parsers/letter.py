@@ -29,8 +29,8 @@ _THING = r"(?:one|option|choice|caption|image|picture|photo|description|sentence
 class Letter:
     """Five rules, the first that fires, on the text that :func:`text.normalise` returns.
 
-    The choices are the letters or numbers as the prompt shows them. Where they are A, B, ... or
-    1, 2, ... in order, the other series and "first", "second", ... name the same options.
+    The choices are the marks as the prompt shows them. Where they are A, B, ... or 1, 2, ... or
+    First, Second, ... in order, the other two series name the same options.
 
     ``exact``: the whole answer is an option's mark ("A", "(1)", "Image 2", "the first one").
     ``answer`` and ``boxed``: the last explicit statement names one. ``leading``: the answer begins
@@ -84,8 +84,10 @@ _DISCOURSE = re.compile(rf"\b(?:{'|'.join(word.title() for word in _ORDINALS)}),
 
 def _forms(choices: Sequence[str]) -> list[list[str]]:
     """Return all spellings of each option: the other series and ordinals where order is certain."""
-    numbers = [str(i + 1) for i in range(len(choices))]
-    if [choice.upper() for choice in choices] not in (numbers, list(_LETTERS[: len(choices)])):
+    count = len(choices)
+    numbers = [str(i + 1) for i in range(count)]
+    series = (numbers, list(_LETTERS[:count].lower()), list(_ORDINALS[:count]))
+    if [choice.casefold() for choice in choices] not in series:
         return [[choice] for choice in choices]
     return [
         [number, *_LETTERS[i : i + 1], *_ORDINALS[i : i + 1]] for i, number in enumerate(numbers)

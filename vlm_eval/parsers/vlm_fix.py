@@ -19,7 +19,7 @@ _LETTER = re.compile("[A-Za-z]")
 
 @configurable
 class VlmFix:
-    r"""Six rules, the first that fires: the paper's published extraction code.
+    r"""Five rules, the first that fires: the paper's published extraction code.
 
     ``exact``: the stripped text is a label. ``boxed``: from the last ``\boxed{...}`` without inner
     braces to the first, the first whose content is a label. ``last_word``: the label whose last

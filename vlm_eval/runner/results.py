@@ -34,6 +34,8 @@ class Counts:
         counted apart; ``rules`` tells which).
     rules
         Answered trials by the parser rule that fired.
+    literal_rules
+        The same for the paper's own parser; empty where it was not asked.
     failures
         Failed trials by kind.
     samples, clusters
@@ -47,6 +49,7 @@ class Counts:
     missing: int
     unparsed: int
     rules: Mapping[str, int]
+    literal_rules: Mapping[str, int]
     failures: Mapping[str, int]
     samples: int
     clusters: int

@@ -8,6 +8,7 @@ of work, on interruptions or on the number of processes.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 from vlm_eval.core.errors import RunError, VlmEvalError
 from vlm_eval.core.types import condition_key
-from vlm_eval.metrics.table import TableRow
+from vlm_eval.metrics.table import Metric, Table, TableRow
 from vlm_eval.runner.execute import outcome_of
 from vlm_eval.runner.folder import RUN, RunFolder
 from vlm_eval.runner.plan import empty_table
@@ -28,6 +29,8 @@ from vlm_eval.tasks.factory import make_task
 from vlm_eval.tasks.scoring import Scored, score
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.yaml import Document
+
+ACCURACY, LITERAL = "accuracy", "accuracy_literal"
 
 
 def summarise(folder: RunFolder, tasks: Sequence[Task]) -> Results:
@@ -96,7 +99,7 @@ def _summarise(task: Task, records: Sequence[Record], manifest: Mapping[str, Any
         key=lambda row: (row.sample_id, condition_key(row.condition)),
     )
     table = empty_table(task, tuple(rows))
-    numbers = [number for metric in task.metrics for number in metric(table)]
+    numbers = [number for metric in metrics_of(task, table) for number in metric(table)]
     return TaskResult(
         task=task.name,
         version=task.version,
@@ -108,6 +111,20 @@ def _summarise(task: Task, records: Sequence[Record], manifest: Mapping[str, Any
         estimates=tuple(number for number in numbers if isinstance(number, Estimate)),
         comparisons=tuple(number for number in numbers if isinstance(number, Comparison)),
     )
+
+
+def metrics_of(task: Task, table: Table) -> list[Metric]:
+    """Return a task's metrics; those of the accuracy again with what the paper's own parser found.
+
+    Whether there is such a score depends on how the task was asked: not where options were scored.
+    """
+    metrics = list(task.metrics)
+    if any(LITERAL in row.scores for row in table.rows):
+        for metric in task.metrics:
+            options: Any = metric
+            if getattr(options, "score", None) == ACCURACY:
+                metrics.append(dataclasses.replace(options, score=LITERAL))
+    return metrics
 
 
 def _score(task: Task, record: Record) -> Scored:
@@ -151,6 +168,7 @@ def _counts(trials: int, found: Iterable[tuple[Record, Scored]]) -> Counts:
         missing=trials - len(found),
         unparsed=sum(scored.answer is None for scored in answered),
         rules=_tally(scored.parser_rule for scored in answered),
+        literal_rules=_tally(s.literal_rule for s in answered if s.literal_rule is not None),
         failures=_tally(str(failure["kind"]) for failure in failures),
         samples=len({record.sample_id for record, _ in found}),
         clusters=len({record.cluster for record, _ in found}),

@@ -13,7 +13,7 @@ def test_the_mask_shows_exactly_the_objects_of_the_scene():
 
 
 def test_every_present_object_is_large_enough_to_be_seen():
-    smallest = dict.fromkeys(KINDS, SIZE ** 2)
+    smallest = dict.fromkeys(KINDS, SIZE**2)
     for index in range(60):
         street = sample_street(4, index)
         area = np.bincount(np.asarray(draw_street(street)[1]).ravel(), minlength=256)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from PIL import Image
+from pydantic import Field
 
 from vlm_eval.core.hashing import derive_rng, digest
 from vlm_eval.core.options import configurable
@@ -29,8 +31,8 @@ class Scenes:
         Fixes every scene.
     """
 
-    count: int = 100
-    questions: int = 4
+    count: Annotated[int, Field(ge=1)] = 100
+    questions: Annotated[int, Field(ge=1, le=len(KINDS))] = 4
     seed: int = 0
 
     def info(self) -> SourceInfo:
