@@ -95,7 +95,8 @@ def coarse(numbers: Sequence[Number], factors: Collection[str], rows: int) -> tu
 
 def _is_quiet(estimate: Estimate) -> bool:
     """Whether a number says no more than its total: a part of what went wrong, and nothing did."""
-    return bool(estimate.where) and estimate.lower_is_better and estimate.value == 0
+    counts_faults = estimate.lower_is_better and not estimate.signed
+    return bool(estimate.where) and counts_faults and estimate.value == 0
 
 
 def _counts(counts: Counts) -> str:
