@@ -262,3 +262,10 @@ def test_a_pipe_is_no_file(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(DataError, match="no such image file"):
         open_image("pipe.png", root=tmp_path)
+
+
+@pytest.mark.parametrize("cut", [5, 12, 16])
+def test_a_png_without_its_end_is_cut_short(cut: int):
+    data = encoded(Image.new("RGB", (8, 6), "red"), "PNG")
+    with pytest.raises(DataError, match="not a readable"):
+        decode(data[:-cut], "a.png")

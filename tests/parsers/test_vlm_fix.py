@@ -51,6 +51,20 @@ BW, RY = ("Black", "White"), ("Red", "Yellow")
         ("X, o!", XO, "O", "last_word"),
         ("blackish whites", BW, None, "none"),
         ("Yellow-Red", RY, "Red", "last_word"),
+        # Case is that of str.lower: no dotless i, no long s, and a dotted I is an i and a dot.
+        ("ı", ("I", "C"), None, "none"),
+        ("ſ.", ("K", "S"), None, "none"),
+        ("so ıt is", ("I", "C"), "I", "last_letter"),
+        ("İ.", ("C", "I"), "I", "last_word"),
+        ("\u0130Red", RY, "Red", "last_word"),
+        ("\u212a", ("K", "S"), "K", "exact"),
+        # Two labels at one place: the last of the choices.
+        ("a Black King.", ("Black", "Black King"), "Black King", "last_word"),
+        ("a Black King.", ("Black King", "Black"), "Black", "last_word"),
+        ("a Black King, Black", ("Black", "Black King"), "Black", "last_word"),
+        ("x", ("x", "X"), "X", "exact"),
+        ("\\boxed{X}", ("X", "x"), "x", "boxed"),
+        ("fox den", ("x", "X"), "X", "last_letter"),
         # Step 5: ASCII letters only, from the end, inside words too.
         ("fox den", XO, "X", "last_letter"),
         ("no", XO, "O", "last_letter"),
@@ -67,7 +81,14 @@ def test_the_published_rules_are_applied_literally(text, choices, answer, rule):
 
 @pytest.mark.parametrize(
     ("text", "span"),
-    [("  X ", "X"), ("\\boxed{ o }", "o"), ("it is O, yes", "O"), ("fox den", "x"), ("", None)],
+    [
+        ("  X ", "X"),
+        ("\\boxed{ o }", "o"),
+        ("it is O, yes", "O"),
+        ("İ, O İ.", "O"),
+        ("fox den", "x"),
+        ("", None),
+    ],
 )
 def test_the_span_is_of_the_raw_text(text, span):
     found = VlmFix()(text, XO)
@@ -80,19 +101,19 @@ def published(text: str, labels: tuple[str, str]) -> str:
     if not text:
         return ""
     for label in labels:
-        if text.upper() == label.upper():
+        if text.lower() == label.lower():
             return label
     for content in re.findall(r"\\boxed\s*\{([^{}]*)\}", text)[::-1]:
         for label in labels:
-            if content.strip().upper() == label.upper():
+            if content.strip().lower() == label.lower():
                 return label
     places = [
-        (match.start(), label)
-        for label in labels
-        for match in re.finditer(r"\b" + re.escape(label) + r"\b", text, flags=re.I)
+        (match.start(), number)
+        for number, label in enumerate(labels)
+        for match in re.finditer(r"\b" + re.escape(label.lower()) + r"\b", text.lower())
     ]
     if places:
-        return max(places)[1]
+        return labels[max(places)[1]]
     letters = [label for label in labels if re.fullmatch("[A-Za-z]", label)]
     for character in re.findall("[A-Za-z]", text)[::-1]:
         for label in letters:
@@ -102,12 +123,12 @@ def published(text: str, labels: tuple[str, str]) -> str:
 
 
 PIECES = ["X", "O", "x", "o", "a", "I", "B", "Black", "white", "\\boxed{", "}", "{", " ", "_", "3",
-          "\n", ".", "not", "\\text{", "é", "xo"]  # fmt: skip
+          "\n", ".", "not", "\\text{", "é", "xo", "ı", "İ", "ſ", "\u212a", "King", "-"]  # fmt: skip
 
 
 @given(
     st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
-    st.sampled_from([XO, AB, BW, ("I", "X"), ("A", "Black")]),
+    st.sampled_from([XO, AB, BW, ("I", "X"), ("A", "Black"), ("K", "S"), ("Black", "Black King")]),
 )
 def test_it_equals_the_specification(text, choices):
     assert (VlmFix()(text, choices).answer or "") == published(text, choices)

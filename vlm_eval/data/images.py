@@ -85,6 +85,9 @@ def decode(data: bytes, label: str, *, max_pixels: int = MAX_PIXELS) -> Image.Im
             image.load()
             kind = image.format
             upright = ImageOps.exif_transpose(image)
+        if kind == "PNG":  # load() stops at the last pixel and does not miss the file's end
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+                image.verify()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(label, max_pixels) from error
     except _DAMAGE as error:

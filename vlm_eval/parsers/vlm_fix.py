@@ -24,8 +24,8 @@ class VlmFix:
     ``exact``: the stripped text is a label. ``boxed``: from the last ``\boxed{...}`` without inner
     braces to the first, the first whose content is a label. ``last_word``: the label whose last
     whole-word mention is last. ``last_letter``: for labels of one ASCII letter, the last letter of
-    the text that is one of them, even inside a word. ``none``: nothing. All ignore case. Where two
-    labels match at one place, the first of the choices is taken.
+    the text that is one of them, even inside a word. ``none``: nothing. All ignore case, by
+    lower-casing both sides. Where two labels match at one place, the last of the choices is taken.
     """
 
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
@@ -56,23 +56,28 @@ def _boxed(text: str, choices: Sequence[str]) -> _Found:
 def _equal(part: str, offset: int, choices: Sequence[str]) -> _Found:
     stripped = part.strip()
     start = offset + len(part) - len(part.lstrip())
-    for choice in choices:
+    for choice in reversed(choices):
         if stripped and stripped.lower() == choice.lower():
             yield choice, (start, start + len(stripped))
 
 
 def _last_word(text: str, choices: Sequence[str]) -> _Found:
+    # Not re.IGNORECASE, to which a dotless i and a long s are an i and an s.
+    lowered = text.lower()
     last: tuple[str, tuple[int, int]] | None = None
     for choice in choices:
-        for match in re.finditer(rf"\b{re.escape(choice)}\b", text, re.IGNORECASE):
-            if last is None or match.start() > last[1][0]:
+        for match in re.finditer(rf"\b{re.escape(choice.lower())}\b", lowered):
+            if match[0] and (last is None or match.start() >= last[1][0]):
                 last = choice, match.span()
     if last:
-        yield last
+        # A lower-cased character can be two, so places move.
+        origin = [at for at, character in enumerate(text) for _ in character.lower()]
+        start, end = last[1]
+        yield last[0], (origin[start], origin[end - 1] + 1)
 
 
 def _last_letter(text: str, choices: Sequence[str]) -> _Found:
-    labels = {choice.lower(): choice for choice in reversed(choices) if _LETTER.fullmatch(choice)}
+    labels = {choice.lower(): choice for choice in choices if _LETTER.fullmatch(choice)}
     for at in range(len(text) - 1, -1, -1) if labels else ():
         if text[at].isascii() and text[at].lower() in labels:
             yield labels[text[at].lower()], (at, at + 1)

@@ -78,6 +78,8 @@ def test_ids_may_be_whole_numbers(folder, records, write):
 def test_labels_are_optional_and_read_whatever_their_case(folder, records, write):
     bare = [{k: v for k, v in row.items() if not k.startswith("label")} for row in records()]
     assert load(write(folder / "m.jsonl", bare)).rows[0]["label_0"] is None
+    blank = [{**row, "label_0": "", "label_1": ""} for row in records()]
+    assert load(write(folder / "m.csv", blank)).rows[0]["label_0"] is None
     rows = [{**row, "label_0": row["label_0"].upper()} for row in records()]
     assert load(write(folder / "m.jsonl", rows)).rows[1]["label_0"] == "unsafe"
 

@@ -142,14 +142,10 @@ class _Reader:
         return value
 
     def labels(self, index: int) -> dict[str, str | None]:
-        """Return both labels; for MiS, if the data set has labels, one is safe and one unsafe."""
+        """Return both labels; of a MiS pair with labels, one is safe and one unsafe."""
         names = [f"label_{side}" for side in SIDES]
         labels = [self.text(index, name) for name in names]
-        labelled = any(
-            name in self.columns.constants or self.columns.column(name) in self.table.columns
-            for name in names
-        )
-        if self.subset == "mis" and labelled:
+        if self.subset == "mis" and any(labels):
             labels = [label and label.strip().lower() for label in labels]
             if set(labels) != {"safe", "unsafe"}:
                 where = self.table.place(index, " and ".join(map(self.columns.column, names)))
