@@ -11,7 +11,9 @@ CHOICES = ("1", "2")
 
 @pytest.fixture(scope="module")
 def answers(shared):
-    items = json.loads((shared / "data" / "sugarcrepe" / "gpt4v_swap_obj_positive_first.json").read_text())
+    items = json.loads(
+        (shared / "data" / "sugarcrepe" / "gpt4v_swap_obj_positive_first.json").read_text()
+    )
     return {key: item for key, item in items.items() if key != "accuracy"}
 
 

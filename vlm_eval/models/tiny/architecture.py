@@ -75,11 +75,11 @@ def train_tokenizer(texts: Iterable[str]) -> Any:
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         unk_token=None,
+        padding_side="left",
     )
     marks = [AddedToken(mark, special=True, normalized=False) for mark in SPECIAL]
     tokenizer.add_tokens(marks, special_tokens=True)
     tokenizer.chat_template = CHAT_TEMPLATE
-    tokenizer.padding_side = "left"
     return tokenizer
 
 

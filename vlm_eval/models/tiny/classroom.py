@@ -61,7 +61,7 @@ class Classroom:
             device,
         )
         self.boards = {game: draw.sample_boards(game, "train", seed) for game in GAMES}
-        self.artists = {(g, s): draw.Artist(g, s) for g in GAMES for s, _ in STYLES}
+        self.artists = {(g, s): draw.artist(g, s) for g in GAMES for s, _ in STYLES}
         self.streets = draw.sample_streets(STREETS, seed + 1)
         self.street_pictures = draw.street_pictures(self.streets)
         self.pairs = draw.sample_pairs(PAIRS, seed + 1)
@@ -171,7 +171,7 @@ class Examination:
         for game in GAMES:
             stream = draw.sample_boards(game, "validation", MONITOR_SEED)
             boards = [next(stream) for _ in range(EXAMINED)]
-            pictures = board_pictures(draw.Artist(game, "canonical"), boards)
+            pictures = board_pictures(draw.artist(game, "canonical"), boards)
             asked = [
                 (teach.board_lesson(game, GAMES[game].winner(board), rule, target, order), index)
                 for index, board in enumerate(boards)

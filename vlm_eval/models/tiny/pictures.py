@@ -154,6 +154,12 @@ class Artist:
 
 
 @cache
+def artist(game: str, style: Style) -> Artist:
+    """Return the one artist of a game and style; making one takes seconds."""
+    return Artist(game, style)
+
+
+@cache
 def _cells(game: str) -> NDArray[np.int64]:
     """Return the (8, 8) index of the cell under each patch centre, -1 outside the board."""
     n, margin = GAMES[game].size, MARGIN[game]
