@@ -93,7 +93,9 @@ def test_every_fault_is_explained_with_its_place(validate, write, changes, expec
     status, captured = validate(write(*changes))
     assert status == 2
     assert captured.err.startswith("vlm_eval: error: ")
-    assert "fault(s) in 1 of 1 file(s)" in captured.err
+    assert captured.err.count("\n") == 1
+    first = captured.err.removeprefix("vlm_eval: error: ").partition(" (the first of")[0]
+    assert any(first.strip()[:40] in line for line in faults(captured))
     for part in expected:
         assert sum(part in line for line in faults(captured)) == 1, (part, captured.out)
     assert all(
@@ -114,7 +116,37 @@ def test_good_and_bad_files_are_told_apart(validate, write):
     assert status == 2
     assert "### toy 1.2.3: ok" in captured.out
     assert "### bad.yaml: 1 fault(s)" in captured.out
-    assert captured.err == "vlm_eval: error: 1 fault(s) in 1 of 2 file(s)\n"
+    [line] = [line for line in faults(captured) if "'chance'" in line]
+    assert captured.err == f"vlm_eval: error: {line.removeprefix('- ')}\n"
+
+
+def test_the_error_line_is_the_first_fault_and_their_number(validate, write):
+    bad = write(("chance: 0.5", "chance: 9"), ("kind: choice", "kind: chose"))
+    _, captured = validate(bad)
+    assert captured.err.startswith("vlm_eval: error: toy.yaml:")
+    assert "key 'chance'" in captured.err
+    assert captured.err.endswith("(the first of 2 faults in 1 of 1 file(s))\n")
+
+
+def test_a_folder_without_task_files_is_no_success(validate, tmp_path):
+    (tmp_path / "none").mkdir()
+    status, captured = validate(tmp_path / "none")
+    assert status == 2
+    assert "no task file in" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (("slices: [kind]", "slices: [kinds]"), "key 'slices': a metric asks for the field"),
+        (("- accuracy", "- {name: accuracy, score: acuracy}"), "key 'metrics[0]': a metric asks"),
+    ],
+)
+def test_what_no_metric_can_find_is_a_fault(validate, write, change, place):
+    status, captured = validate(write(change))
+    assert status == 2
+    assert place in captured.err
+    assert "did you mean" in captured.err
 
 
 @pytest.mark.parametrize(

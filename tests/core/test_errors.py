@@ -34,3 +34,8 @@ def test_without_a_near_name_the_known_ones_are_listed():
 
 def test_nothing_known_says_so():
     assert did_you_mean("x", []) == "none are known"
+
+
+def test_capitals_do_not_make_a_name_far():
+    assert did_you_mean("VLM-Fix", ["vlm-fix", "zzz"]) == "did you mean vlm-fix?"
+    assert did_you_mean("ab", ["AB", "Ab"]) == "did you mean AB or Ab?"

@@ -51,7 +51,7 @@ def test_results_json_has_what_is_needed_to_reproduce(done) -> None:
     task = results["tasks"]["toy"]
     assert task["counts"] == {
         "trials": TRIALS, "asked": REQUESTS, "answered": TRIALS, "failed": 0, "missing": 0,
-        "unparsed": 0, "rules": {"argmax": TRIALS}, "failures": {},
+        "unparsed": 0, "rules": {"argmax": TRIALS}, "literal_rules": {}, "failures": {},
         "samples": SAMPLES, "clusters": 5,
     }  # fmt: skip
     run = results["run"]

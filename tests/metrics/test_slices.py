@@ -35,3 +35,9 @@ def test_numbers_are_sorted_by_size_and_missing_values_are_no_slice(table) -> No
 def test_an_unknown_field_is_an_error(table) -> None:
     with pytest.raises(TaskError, match="did you mean game"):
         list(slices(table, ("gaem",)))
+
+
+def test_a_field_that_is_unknown_everywhere_breaks_nothing_down(make_table) -> None:
+    samples = [{**sample, "size": None} for sample in SAMPLES]
+    table = make_table(samples, {"rule": ("standard", "inverse")}, lambda _: "right")
+    assert [where for where, _ in slices(table, ("size",))] == [{}]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import vlm_eval
-from vlm_eval.core.errors import RunError, UsageError
+from vlm_eval.core.errors import RunError, UsageError, VlmEvalError
 from vlm_eval.core.types import Answer
 from vlm_eval.models.mock import Mock, MockOptions
 
@@ -153,3 +153,20 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("limit", ["3", 2.5])
+def test_a_limit_that_is_no_number_of_samples_is_refused(limit, tmp_path) -> None:
+    with pytest.raises(VlmEvalError, match=f"--limit {limit} must be"):
+        vlm_eval.evaluate("mock", "scene-presence", limit=limit, output_path=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_paths_may_be_path_objects(write, folder, tmp_path) -> None:
+    write()
+    results = vlm_eval.evaluate(
+        "mock", "toy", include_path=folder, output_path=tmp_path / "run", progress=False
+    )
+    assert results.complete
+    with pytest.raises(VlmEvalError, match="no such file or folder"):
+        vlm_eval.evaluate("mock", "mis", data={"mis": tmp_path / "none"}, progress=False)

@@ -14,6 +14,7 @@ from vlm_eval.runner.folder import RunFolder, free_folder, write_atomic
 
 def manifest(**changes: object) -> dict[str, object]:
     made: dict[str, object] = {
+        "schema": 1,
         "model": {"name": "mock", "describe": {"revision": "1"}},
         "seed": 0,
         "limit": None,
@@ -145,3 +146,11 @@ def test_free_folder_counts_up_and_is_a_plain_name(tmp_path: Path) -> None:
     (tmp_path / "mock-2").mkdir()
     assert free_folder(tmp_path, "mock") == tmp_path / "mock-3"
     assert free_folder(tmp_path, "../..") == tmp_path / "run"
+
+
+def test_another_version_of_the_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"schema": 9}')
+    with pytest.raises(RunError, match="has schema 9, this version reads 1"):
+        RunFolder(tmp_path).manifest()
+    with pytest.raises(RunError, match="cannot be read: Not a directory"):
+        RunFolder(tmp_path / "run.json").manifest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vlm_eval.core.errors import TaskError
+from vlm_eval.core.errors import DataError, TaskError
 from vlm_eval.runner import plan
 from vlm_eval.runner.plan import Settings, make_plans
 from vlm_eval.tasks.index import TaskIndex
@@ -47,3 +47,24 @@ def test_the_description_is_json_and_whole(write, folder) -> None:
     assert digest(entry["spec"]) == entry["digest"]
     assert entry["trials"] == 15
     assert entry["data"]["notice"] == "synthetic: a toy"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("slices: [kind]", "slices: [knd]", "key 'slices': .*'knd', which no row has"),
+        ("- accuracy", "- {name: accuracy, score: acuracy}", r"key 'metrics\[0\]': .*'acuracy'"),
+    ],
+)
+def test_a_field_or_score_that_is_not_there_is_found_before_too(
+    write, folder, old, new, words
+) -> None:
+    write((old, new))
+    with pytest.raises(TaskError, match=words):
+        make_plans([TaskIndex([folder]).load("toy")], Settings())
+
+
+def test_a_task_without_samples_is_not_planned(write, folder) -> None:
+    write(("  table:\n", "  kinds: [green]\n  table:\n"))
+    with pytest.raises(DataError, match="no rows"):
+        make_plans([TaskIndex([folder]).load("toy")], Settings())

@@ -243,3 +243,19 @@ def test_an_unreadable_place_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "rank-000.jsonl").mkdir()
     with pytest.raises(RunError, match="cannot be read"):
         RecordIndex(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"condition": [1]}, {"fields": 3}, {"logprobs": 3}, {"logprobs": ["a", "b"]},
+        {"sample_id": None}, {"seconds": "x"}, {"scores": None}, {"choices": "XO"},
+        {"outcome": "failure"}, {"failure": {"kind": "oom"}}, {"failure": 3}, {"prompt": 1},
+    ],
+)  # fmt: skip
+def test_a_line_of_other_kinds_is_no_record_and_stops_nothing(tmp_path: Path, change) -> None:
+    line = json.dumps({**json.loads(make("a").to_line()), **change}).encode() + b"\n"
+    (tmp_path / "rank-000.jsonl").write_bytes(line + make("b").to_line())
+    index = RecordIndex(tmp_path)
+    assert [record.sample_id for record in index] == ["b"]
+    assert index.torn == 1

@@ -205,3 +205,10 @@ def test_task_files_skip_parts_and_hidden_files(folder):
         (folder / name).write_text("")
     assert [path.name for path in task_files(folder)] == ["a.yml", "b.yaml"]
     assert task_files(Path("one.yaml")) == [Path("one.yaml")]
+
+
+def test_a_near_name_does_not_hide_the_file_that_could_not_be_read(mini, write, folder):
+    write(name="mine.yaml", text="task: scene-presence2\ntitle: a: b\n")
+    with pytest.raises(UsageError, match="did you mean scene-presence") as caught:
+        TaskIndex([folder]).resolve("scene-presence2")
+    assert "mine.yaml:2: YAML" in str(caught.value)

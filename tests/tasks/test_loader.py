@@ -79,6 +79,9 @@ WRONG_VALUES = [
     ("- accuracy", "- {name: 3}", "- {name: 3}",
      "key 'metrics[0].name': Input should be a valid string (got 3); put it in quotes"),
     ("  source: toy\n", "", "data:", "the key 'data.source' is missing"),
+    ("blur: [1, 5]", "blur: 5", "blur: 5", "key 'factors.blur': must be a list (got 5)"),
+    ("temperature: 0", "temperature: inf", "temperature: inf", "key 'output.temperature'"),
+    ("stop: [\".\"]", "stop: ['']", "stop:", "key 'output.stop[0]': String should have"),
 ]  # fmt: skip
 
 
@@ -159,6 +162,15 @@ def test_group_files(write):
     assert (spec.group, spec.title, spec.tasks) == ("g", "G", ("toy", "x*"))
     path = write(name="g.yaml", text="group: g\ntaks: [toy]\n")
     assert faults(path) == [
-        "g.yaml: the key 'tasks' is missing",
         "g.yaml:2: unknown key 'taks'; did you mean tasks?",
+        "g.yaml: the key 'tasks' is missing",
+    ]
+
+
+def test_of_a_misspelt_key_that_is_missed_the_spelling_comes_first(write):
+    with pytest.raises(TaskError, match="unknown key 'promt'; did you mean prompt") as caught:
+        task_spec(load(write(("\nprompt:", "\npromt:"))))
+    assert "missing" not in str(caught.value)
+    assert faults(write(("  source: toy", "  sorce: toy"))) == [
+        "toy.yaml:7: the key 'data.source' is missing; is 'sorce' meant to be it?"
     ]

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from vlm_eval.cli.options import add_include_path
 from vlm_eval.cli.text import WIDTH, printable, printable_lines
-from vlm_eval.core.errors import DataError, TaskError, VlmEvalError
+from vlm_eval.core.errors import DataError, TaskError, UsageError, VlmEvalError
 from vlm_eval.core.types import condition_key
+from vlm_eval.runner.plan import rehearse
 from vlm_eval.tasks.factory import find_faults
 from vlm_eval.tasks.index import TaskIndex, task_files
 from vlm_eval.tasks.loader import group_spec, load, spec_faults
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a report on each file; raise TaskError after the last if any has a fault."""
+    """Print a report on each file; after the last, raise the first fault if there is any."""
     named_files = [path for word in args.files if _is_path(word) for path in task_files(Path(word))]
     names = [word for word in args.files if not _is_path(word)]
     index = TaskIndex([*args.include_path, *(path for path in named_files if path.exists())])
@@ -67,10 +68,15 @@ def run(args: argparse.Namespace) -> int:
     for file in files:
         reports.append(check_file(file, index))
         _print(reports[-1])
-    count = sum(len(report.faults) for report in reports)
-    if count or not files:
+    faults = [fault for report in reports for fault in report.faults]
+    if not files:
+        raise UsageError(f"no task file in {', '.join(args.files)}", hint="give a .yaml file")
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
         faulty = sum(bool(report.faults) for report in reports)
-        raise TaskError(f"{count} fault(s) in {faulty} of {len(files)} file(s)")
+        total = f"the first of {len(faults)} faults in {faulty} of {len(files)} file(s)"
+        raise TaskError(f"{faults[0].what} ({total})", where=faults[0].where, hint=faults[0].hint)
     return 0
 
 
@@ -122,6 +128,11 @@ def _render(task: Task) -> tuple[list[Trial], list[VlmEvalError]]:
         faults.append(error)
     if not trials and not faults:
         faults.append(TaskError("the data source has no rows", where=task.where(("data",))))
+    if trials and not faults:
+        try:
+            rehearse(task, trials[0])
+        except TaskError as error:
+            faults.append(error)
     faults += [*_image_faults(trials), *_parser_faults(task, trials)]
     return trials, list(_gathered(faults))
 

@@ -67,6 +67,5 @@ def explain(
         )
     if first["type"] in {"missing", "missing_argument"}:
         return TaskError(f"{what} needs the option {key!r}", where=where)
-    return TaskError(
-        f"{what}, option {key!r}: {first['msg']} (got {first['input']!r})", where=where
-    )
+    message = first["msg"].removeprefix("Value error, ")
+    return TaskError(f"{what}, option {key!r}: {message} (got {first['input']!r})", where=where)

@@ -70,12 +70,13 @@ def check_field(table: Table, name: str) -> None:
     Raises
     ------
     TaskError
-        If no row has it, with the nearest name, or its values cannot name a slice.
+        If no row has it, with the nearest name, or its values cannot name a slice. That it is None
+        in every row is no fault: then there is nothing to break down by.
     """
     if name in table.factors or not table.rows:
         return
     values = [row.value(name) for row in table.rows]
-    if all(value is None for value in values):
+    if not any(name in row.condition or name in row.fields for row in table.rows):
         known = {*table.factors, *(field for row in table.rows for field in row.fields)}
         raise TaskError(
             f"a metric asks for the field {name!r}, which no row has",

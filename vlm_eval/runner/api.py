@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlm_eval.core.errors import UsageError, did_you_mean
-from vlm_eval.runner.folder import RunFolder, free_folder
+from vlm_eval.runner.folder import SCHEMA, RunFolder, free_folder
 from vlm_eval.runner.plan import Plan, Settings, make_plans
 from vlm_eval.runner.results import Results
 
@@ -35,8 +35,8 @@ def evaluate(
     seed: int = 0,
     output: str | None = None,
     gen_kwargs: Mapping[str, Any] | None = None,
-    data: Mapping[str, str] | None = None,
-    include_path: Sequence[str | Path] = (),
+    data: Mapping[str, str | Path] | None = None,
+    include_path: str | Path | Sequence[str | Path] = (),
     model_args: str | Mapping[str, Any] | None = None,
     batch_size: int | str | None = None,
     device: str | None = None,
@@ -74,7 +74,7 @@ def evaluate(
     data
         Task (or group) name to the folder or ``hub:ID`` of its data.
     include_path
-        Folders with more task files.
+        A folder, or several, with more task files.
     model_args, batch_size, device, dtype
         For loading the model; see ``vlm_eval.models.registry.load_model``. Not with a model object.
     progress
@@ -93,6 +93,8 @@ def evaluate(
         A subclass that says what is wrong and what to do. Faults of arguments, task files and data
         are raised before anything is written.
     """
+    places = {name: str(place) for name, place in (data or {}).items()}
+    folders = [include_path] if isinstance(include_path, (str, Path)) else list(include_path)
     settings = Settings(seed=seed, limit=limit, output=output, decoding=dict(gen_kwargs or {}))
     loading = _Loading(model, model_args, batch_size, device, dtype)
     loading.check()
@@ -103,7 +105,7 @@ def evaluate(
     folder = RunFolder(output_path) if output_path is not None else None
     if folder is not None:
         folder.check_free(resume=resume)
-    plans = make_plans(load_tasks(tasks, include_path, data, output), settings)
+    plans = make_plans(load_tasks(tasks, folders, places, output), settings)
     loaded = loading.load()
     if folder is None:
         folder = RunFolder(free_folder(Path("runs"), loaded.name))
@@ -112,8 +114,8 @@ def evaluate(
         "batch_size": batch_size,
         "device": device,
         "dtype": dtype,
-        "data": dict(data or {}),
-        "include_path": [str(path) for path in include_path],
+        "data": places,
+        "include_path": list(map(str, folders)),
     }
     folder.begin(_manifest(loaded, plans, settings, command, options), resume=resume)
     began = time.monotonic()
@@ -251,7 +253,7 @@ def _manifest(
 
     described, changing = _described(model)
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "model": {"name": model.name, **described, "capabilities": asdict(model.capabilities)},
         **asdict(settings),
         "tasks": {plan.task.name: plan.describe() for plan in plans},

@@ -19,6 +19,7 @@ from typing import Any
 from vlm_eval.core.errors import RunError
 
 RUN, RESULTS, RECORDS = "run.json", "results.json", "records"
+SCHEMA = 1  # of run.json
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -155,8 +156,19 @@ class RunFolder:
         write_atomic(self.path / RUN, to_json(manifest))
 
     def manifest(self) -> dict[str, Any]:
-        """Return ``run.json``. Raises RunError if there is none or it is damaged."""
-        return self._read(RUN, "is this a run folder?")
+        """Return ``run.json``.
+
+        Raises
+        ------
+        RunError
+            If there is none, it is damaged or of another version of the format.
+        """
+        hint = "is this a run folder?"
+        manifest = self._read(RUN, hint)
+        if manifest.get("schema") != SCHEMA:
+            what = f"has schema {manifest.get('schema')!r}, this version reads {SCHEMA}"
+            raise RunError(what, where=str(self.path / RUN), hint=hint)
+        return manifest
 
     def results(self) -> dict[str, Any]:
         """Return ``results.json``. Raises RunError if the run is not finished or it is damaged."""
@@ -173,7 +185,8 @@ class RunFolder:
         except FileNotFoundError as error:
             raise RunError("no such file", where=str(path), hint=hint) from error
         except (OSError, ValueError) as error:
-            raise RunError(f"cannot be read: {error}", where=str(path), hint=hint) from error
+            why = getattr(error, "strerror", None) or error
+            raise RunError(f"cannot be read: {why}", where=str(path), hint=hint) from error
         if not isinstance(value, dict):
             raise RunError("is no JSON object", where=str(path), hint=hint)
         return value

@@ -7,12 +7,14 @@ shows before the model is loaded and before anything is written, and not after a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from vlm_eval.core.types import Level
+from vlm_eval.core.errors import DataError, TaskError
+from vlm_eval.core.types import Answer, Level
 from vlm_eval.metrics.table import Table, TableRow
+from vlm_eval.tasks.scoring import score
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.trials import Trial, expand
 
@@ -84,21 +86,71 @@ def make_plans(tasks: Sequence[Task], settings: Settings) -> list[Plan]:
     Raises
     ------
     TaskError, DataError, UsageError
-        As :func:`vlm_eval.tasks.trials.expand`; or if a metric asks for a factor that its task does
-        not have.
+        As :func:`vlm_eval.tasks.trials.expand`, :func:`rehearse`; or if there are no samples.
     """
     return [_plan(task, settings) for task in tasks]
 
 
 def _plan(task: Task, settings: Settings) -> Plan:
-    table = empty_table(task)
-    for metric in task.metrics:
-        metric(table)
-    trials, requests = 0, set()
+    trials, requests, first, known = 0, set(), None, dict[str, Any]()
     for trial in trials_of(task, settings):
         trials += 1
         requests.add(trial.request.id)
+        first = first or trial
+        if not trial.fields.keys() <= known.keys():
+            known = {**trial.fields, **known}
+    if first is None:
+        raise DataError("the data source has no rows", where=task.where(("data",)))
+    rehearse(task, replace(first, fields=known))
     return Plan(task, settings, trials, len(requests))
+
+
+def rehearse(task: Task, trial: Trial) -> None:
+    """Compute every metric of a task from one trial, as if it had been answered rightly.
+
+    Finds metrics and slices that ask for a factor, level, field or score that there is not, which
+    must not come to light when the model has been asked everything.
+
+    Raises
+    ------
+    TaskError
+        At the first such metric.
+    """
+    choices = trial.request.choices
+    scored = Answer(
+        logprobs=tuple(-float(choice != trial.gold) for choice in choices or ()),
+        token_counts=(1,) * len(choices or ()),
+        finish="scored",
+    )
+    found = score(
+        task,
+        condition=trial.condition,
+        gold=trial.gold,
+        choices=trial.choices,
+        outcome=Answer(text=trial.gold) if choices is None else scored,
+        fields=trial.fields,
+    )
+    row = TableRow(
+        sample_id=trial.sample_id,
+        cluster=trial.cluster,
+        condition=trial.condition,
+        fields=trial.fields,
+        gold=trial.gold,
+        answer=found.answer,
+        scores=found.scores,
+        choices=trial.choices,
+        logprobs=None if choices is None else scored.logprobs,
+        token_counts=None if choices is None else scored.token_counts,
+        parser_rule=found.parser_rule,
+        literal=found.literal_answer,
+    )
+    for i, metric in enumerate(task.metrics):
+        try:
+            metric(empty_table(task, (row,)))
+        except TaskError as error:
+            sliced = any(repr(name) in error.what for name in task.spec.slices)
+            where = task.where(("slices",) if sliced else ("metrics", i))
+            raise TaskError(error.what, where=where, hint=error.hint) from error
 
 
 def trials_of(task: Task, settings: Settings) -> Iterator[Trial]:

@@ -113,12 +113,16 @@ class Record:
         Raises
         ------
         ValueError
-            If the line is no JSON object that holds a record's fields.
+            If the line is no JSON object that holds a record's fields, each of its kind.
         """
         values = json.loads(line)
         if not isinstance(values, dict) or not values.keys() >= _REQUIRED:
             raise ValueError("not a record")
         known = {name: values[name] for name in _NAMES if name in values}
+        if not all(_fits(name, value) for name, value in known.items()):
+            raise ValueError("not a record")
+        if (known["outcome"] == "failure") != (known.get("failure") is not None):
+            raise ValueError("neither an answer nor a failure")
         for name in _TUPLES:
             if known.get(name) is not None:
                 known[name] = tuple(known[name])
@@ -127,10 +131,33 @@ class Record:
 
 _NAMES = tuple(f.name for f in fields(Record))
 _TUPLES = ("images", "choices", "logprobs", "token_counts")
+_MAPPINGS = ("condition", "fields", "scores", "failure")
+_NULLABLE = frozenset(
+    ("choices", "failure", "raw", "finish", "logprobs", "token_counts", "answer", "parser_rule",
+     "literal_answer", "literal_rule")
+)  # fmt: skip
+_NUMBERS = ("logprobs", "token_counts", "scores")
 _REQUIRED = frozenset(
     ("request_hash", "task", "sample_id", "cluster", "condition", "fields", "gold", "prompt",
      "images", "choices", "outcome")
 )  # fmt: skip
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a value read from a file is of a field's kind. No line may stop the others."""
+    if value is None:
+        return name in _NULLABLE
+    if name in _MAPPINGS:
+        items = list(value.values()) if isinstance(value, dict) else None
+    elif name in _TUPLES:
+        items = value if isinstance(value, list) else None
+    else:
+        return isinstance(value, (int, float) if name == "seconds" else str)
+    if name == "failure":
+        return items is not None and value.keys() == {"kind", "message", "attempts"}
+    if name in _NUMBERS:
+        return items is not None and all(isinstance(item, (int, float)) for item in items)
+    return items is not None
 
 
 def record_key(task: str, sample_id: str, condition: Mapping[str, Level], request_hash: str) -> str:

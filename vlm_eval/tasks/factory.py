@@ -124,6 +124,8 @@ def _data_options(data: Data, override: str | None) -> dict[str, Any]:
     options = {key: item for key, item in options.items() if key not in {"path", "hub"}}
     options |= dict(item.split("=", 1) for item in more)
     if place.startswith("hub:"):
+        if not place.removeprefix("hub:").strip():
+            raise UsageError(f"--data {override!r} names no data set", hint="write hub:OWNER/NAME")
         return {**options, "hub": place.removeprefix("hub:")}
     return {**options, "path": place}
 

@@ -256,8 +256,10 @@ class TaskIndex:
     def _unknown(self, name: str) -> UsageError | TaskError:
         known = [*self._found.tasks, *self._found.groups]
         hint = did_you_mean(name, known)
-        if self._found.broken and not hint.startswith("did you mean"):
-            return self.broken[0]  # the name may be in the file that could not be read
+        if self.broken:  # the name may be in the file that could not be read
+            if not hint.startswith("did you mean"):
+                return self.broken[0]
+            hint = f"{hint} (or is it in the file that could not be read: {self.broken[0]})"
         return UsageError(f"unknown task {name!r}", hint=hint)
 
 

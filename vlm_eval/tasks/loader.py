@@ -6,6 +6,7 @@ A file may ``include`` another of its folder. Mappings are merged at every depth
 
 from __future__ import annotations
 
+import difflib
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,27 +85,30 @@ def _parse(kind: type[S], document: Document) -> S:
     try:
         return kind.model_validate(document.data)
     except ValidationError as error:
-        raise next(_faults(kind, error, document)) from error
+        raise min(_faults(kind, error, document), key=_order) from error
 
 
 def spec_faults(document: Document) -> list[TaskError]:
-    """Return every fault of a task or group file's keys, in the order of their lines."""
+    """Return every fault of a task or group file's keys: unknown keys, then the rest, by line."""
     kind: type[Spec] = GroupSpec if "group" in document.data else TaskSpec
     try:
         kind.model_validate(document.data)
     except ValidationError as error:
-        return sorted(_faults(kind, error, document), key=_line)
+        return sorted(_faults(kind, error, document), key=_order)
     return []
 
 
-def _line(fault: TaskError) -> int:
+def _order(fault: TaskError) -> tuple[bool, int]:
+    """Put unknown keys first: a misspelt key is missing too, and its spelling is what helps."""
     number = (fault.where or "").rpartition(":")[2]
-    return int(number) if number.isdigit() else 0
+    return not fault.what.startswith("unknown key"), int(number) if number.isdigit() else 0
 
 
 def _faults(kind: type[Spec], error: ValidationError, document: Document) -> Iterator[TaskError]:
     told: set[PathInFile] = set()  # a value that fits no member of a union is wrong once
-    for fault in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    unknown = {fault["loc"] for fault in errors if fault["type"] == "extra_forbidden"}
+    for fault in errors:
         path = _path_in_file(fault["loc"], document.data)
         if path in told:
             continue
@@ -114,14 +118,28 @@ def _faults(kind: type[Spec], error: ValidationError, document: Document) -> Ite
             hint = did_you_mean(str(path[-1]), _keys_at(kind, path[:-1]))
             yield TaskError(f"unknown key {key!r}", where=where, hint=hint)
         elif fault["type"] == "missing":
-            yield TaskError(f"the key {key!r} is missing", where=where)
+            known = _keys_at(kind, path[:-1])
+            # Where any key is allowed, nothing else tells of the one that is misspelt.
+            taken = {*known, *(loc[-1] for loc in unknown if loc[:-1] == fault["loc"][:-1])}
+            others = [str(name) for name in fault["input"] if name not in taken]
+            near = difflib.get_close_matches(str(path[-1]), others, n=1)
+            remedy = f"is {near[0]!r} meant to be it?" if near else None
+            yield TaskError(f"the key {key!r} is missing", where=where, hint=remedy)
         else:
-            message = fault["msg"].removeprefix("Value error, ")
+            message = _MESSAGES.get(fault["type"], fault["msg"]).removeprefix("Value error, ")
             given = fault["input"]
             got = "" if isinstance(given, (dict, list)) else f" (got {given!r})"
             quotes = fault["type"] == "string_type" and isinstance(given, (bool, int, float))
             remedy = "put it in quotes" if quotes else None
             yield TaskError(f"key {key!r}: {message}{got}", where=where, hint=remedy)
+
+
+# Where pydantic speaks of Python's types, say what to write.
+_MESSAGES = {
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+}
 
 
 def _path_in_file(loc: tuple[str | int, ...], data: Any) -> PathInFile:

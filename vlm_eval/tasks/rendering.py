@@ -49,9 +49,18 @@ class Rendering:
         ------
         DataError
             If the source cannot make the row's fields.
+        TaskError
+            If a factor has the name of a field, which templates could then not read.
         """
-        context = {**task.source.fields(row, condition), **condition}
+        given = task.source.fields(row, condition)
         who = f"sample {sample_id!r} under {condition_key(condition) or 'its one condition'}"
+        for name in condition:
+            if name in given and given[name] != condition[name]:
+                where = f"{task.where(('factors', name))}, {who}"
+                raise TaskError(
+                    f"the data has a field {name!r} too", where=where, hint="rename the factor"
+                )
+        context = {**given, **condition}
         return cls(task, task.ask(condition), context, who)
 
     def messages(self, seed: int) -> tuple[Message, ...]:

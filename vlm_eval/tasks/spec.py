@@ -185,11 +185,11 @@ class Output(Spec):
     """The possible answers, two or more; required for `choice`, used by parsers for `generate`."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 16
     """Generate at most this many tokens."""
-    temperature: Annotated[float, Field(ge=0)] = 0.0
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """0 is greedy decoding."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Nucleus mass, used where the temperature is above 0."""
-    stop: tuple[str, ...] = ()
+    stop: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
     """The answer ends before the first of these."""
 
     @model_validator(mode="after")

@@ -110,7 +110,7 @@ def expand(
 
 def samples(task: Task, *, limit: int | None = None) -> Iterator[SampleRow]:
     """Yield the rows of a task with their ids, limited as in `expand`, which see for errors."""
-    if limit is not None and limit < 1:
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise UsageError(f"--limit {limit} must be 1 or more")
     seen: set[str] = set()
     for row in _limited(task, limit):
