@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,9 +11,9 @@ from PIL import Image
 from vlm_eval.core.errors import DataError
 from vlm_eval.core.types import Answer, Decoding, Failure, ImageRef, Request
 from vlm_eval.models.hf import HfModel
-from vlm_eval.models.inputs import Encoded, Row, Tokens, collate
+from vlm_eval.models.inputs import Encoded, Encoder, Row, Tokens, collate
 
-from .questions import WORDS, ask, mixed_requests, picture, to_generate
+from .questions import PHRASES, WORDS, ask, mixed_requests, picture, to_generate
 from .reference import Reference
 
 Backend = Callable[..., HfModel]
@@ -49,21 +51,73 @@ def test_prompts_are_tokenised_as_by_the_processor(
 def test_options_are_tokenised_as_by_the_processor(
     name: str, grafts: bool, backend: Backend, reference: Of, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, by_hand = backend(name), reference(name)
+    by_hand, encoder = reference(name), Encoder(backend(name)._checkpoint.processor)
     grafted = []
-    graft = model._encoder._graft
+    graft = encoder._graft
     monkeypatch.setattr(
-        model._encoder, "_graft", lambda *args: grafted.append(graft(*args)) or grafted[-1]
+        encoder, "_graft", lambda *args: grafted.append(graft(*args)) or grafted[-1]
     )
     requests = [request for request in mixed_requests() if request.images]
     for request in requests:
-        options = encoded(model, request).options
+        made = encoder.encode(request)
+        assert isinstance(made, Encoded)
+        options = made.options
         for choice, option in zip(request.choices or (), options, strict=True):
             expected = by_hand.inputs(request, choice)
             assert torch.equal(option.ids, expected["input_ids"][0])
             for key, types in option.types.items():
                 assert torch.equal(types, expected[key][0])
     assert sum(made is not None for made in grafted) == (len(requests) if grafts else 0)
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "llava_onevision", "idefics3", "paligemma"])
+def test_what_was_made_once_serves_again(name: str, backend: Backend) -> None:
+    """Any mixture of known and new texts, images and sizes is encoded as by a new encoder."""
+    processor = backend(name)._checkpoint.processor
+    kept = Encoder(processor)
+    sizes = ((90, 60), (60, 90), (120, 60))
+    asked = [
+        ask("q", *(picture(seed, *size) for size in shown), text, choices=choices)
+        for text in ("which?", "which piece?")
+        for seed in (1, 2)
+        for shown in ([sizes[0]], [sizes[1]], [sizes[0], sizes[2]], [sizes[2], sizes[0]])
+        for choices in (WORDS, PHRASES)
+    ]
+    random.Random(0).shuffle(asked)
+    for request in asked:
+        made, fresh = kept.encode(request), Encoder(processor).encode(request)
+        assert isinstance(made, Encoded)
+        assert isinstance(fresh, Encoded)
+        assert made.start == fresh.start
+        for tokens, others in zip(
+            (made.prompt, *made.options), (fresh.prompt, *fresh.options), strict=True
+        ):
+            assert torch.equal(tokens.ids, others.ids)
+            assert tokens.types.keys() == others.types.keys()
+            assert all(torch.equal(types, others.types[key]) for key, types in tokens.types.items())
+        assert [unit.key for unit in made.images.units] == [u.key for u in fresh.images.units]
+        assert made.images.tensors.keys() == fresh.images.tensors.keys()
+        assert all(torch.equal(v, fresh.images.tensors[k]) for k, v in made.images.tensors.items())
+
+
+def test_a_text_is_tokenised_once_for_all_images_of_a_size(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder(backend("qwen2_5_vl")._checkpoint.processor)
+    seen: list[str] = []
+    tokenise = encoder._tokenise
+
+    def spy(text: str, pictures: list[Any], **more: Any) -> Any:
+        seen.append(text)
+        return tokenise(text, pictures, **more)
+
+    monkeypatch.setattr(encoder, "_tokenise", spy)
+    for text in ("which?", "which piece?"):
+        for _ in range(3):
+            encoder.encode(ask("q", picture(1), text, choices=WORDS))
+    assert len(seen) == 2
+    encoder.encode(ask("q", picture(1, 60, 90), "which?", choices=WORDS))
+    assert len(seen) == 3
 
 
 def test_an_option_that_holds_a_special_token(backend: Backend, reference: Of) -> None:
@@ -85,10 +139,11 @@ def test_the_first_token_is_not_doubled(backend: Backend) -> None:
     tokenizer.backend_tokenizer.post_processor = adding
     try:
         assert tokenizer("which?").input_ids[0] == 1
-        ids = encoded(model, ask("q", picture(1), "which?")).prompt.ids
+        made = Encoder(model._checkpoint.processor).encode(ask("q", picture(1), "which?"))
     finally:
         tokenizer.backend_tokenizer.post_processor = plain
-    assert ids.tolist().count(1) == 1
+    assert isinstance(made, Encoded)
+    assert made.prompt.ids.tolist().count(1) == 1
 
 
 def broken() -> ImageRef:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
 
+from vlm_eval import models
 from vlm_eval.core.errors import ModelError, UsageError, VlmEvalError
 from vlm_eval.core.types import Answer
 from vlm_eval.models import loading
@@ -80,6 +83,7 @@ def test_pickled_weights_are_not_read(copy: Path) -> None:
     torch.save(load_file(copy / "model.safetensors"), copy / "pytorch_model.bin")
     (copy / "model.safetensors").unlink()
     assert "weights do not load" in str(fault(copy))
+    assert "save them as safetensors" in str(fault(copy))
 
 
 def test_truncated_weights_are_told(copy: Path) -> None:
@@ -99,6 +103,30 @@ def test_incomplete_weights_are_refused(copy: Path) -> None:
     assert "q_proj.weight" in str(error)
 
 
+def test_weights_of_another_shape_are_refused(copy: Path) -> None:
+    weights = load_file(copy / "model.safetensors")
+    name = next(key for key in weights if "embed_tokens" in key)
+    weights[name] = weights[name][:-1].clone()
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    error = fault(copy)
+    assert "1 of its weights are of another shape" in str(error)
+    assert "embed_tokens" in str(error)
+
+
+def test_a_configuration_alone_is_refused(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "alone").mkdir()
+    shutil.copy(copy / "config.json", tmp_path / "alone")
+    assert "its processor does not load: Can't load" in str(fault(tmp_path / "alone"))
+    assert "make sure" not in str(fault(tmp_path / "alone"))
+
+
+def test_a_broken_chat_template_is_told(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("{{ bos_token }}\n{% for %}")
+    error = fault(copy)
+    assert isinstance(error, ModelError)
+    assert str(error).startswith(f"{copy}: its chat template, line 2: ")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -110,11 +138,25 @@ def test_incomplete_weights_are_refused(copy: Path) -> None:
         ({"dtype": "int8"}, "unknown dtype 'int8'"),
         ({"device": "cuda:7"}, "device 'cuda:7' is not available"),
         ({"device": "gpu"}, "device 'gpu' is not available"),
+        ({"device": "meta"}, "device 'meta' is not available"),
+        ({"args": "revision=main"}, "is given for a folder"),
         ({"args": "device_map=auto"}, "exclude each other"),
     ],
 )
 def test_wrong_options_are_told(options: dict[str, Any], message: str, checkpoint: Folder) -> None:
     assert message in str(fault(checkpoint("llava"), **options))
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="it is what must be absent")
+def test_an_image_backend_that_is_not_there_is_told(checkpoint: Folder) -> None:
+    error = fault(checkpoint("qwen2_5_vl"), args="image_backend=torchvision")
+    assert "cannot be prepared with torchvision, only with pil" in str(error)
+    assert (
+        load_model(
+            str(checkpoint("qwen2_5_vl")), args="image_backend=pil", device="cpu"
+        ).describe()["image_backend"]
+        == "pil"
+    )
 
 
 @pytest.mark.parametrize("revision", ["", ",revision=main", ",revision=0123abc"])
@@ -183,3 +225,22 @@ def test_a_pixel_budget_reaches_the_model(checkpoint: Folder) -> None:
     encoded = model._encoder.encode(ask("q", picture(1), "which?", choices=PHRASES))
     assert isinstance(encoded, Encoded)
     assert encoded.images.tensors["image_grid_thw"].prod() * 14 * 14 <= 3136
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """Return a copy of the embedded checkpoint."""
+    source = Path(models.__file__).parent / "tiny" / "checkpoints" / "tiny"
+    return Path(shutil.copytree(source, tmp_path / "copied"))
+
+
+def test_a_checkpoint_without_a_tokenizer_is_refused(tiny: Path) -> None:
+    (tiny / "tokenizer.json").unlink()
+    assert "its tokenizer knows no word" in str(fault(tiny))
+
+
+def test_a_config_that_contradicts_itself_is_told(tiny: Path) -> None:
+    config = json.loads((tiny / "config.json").read_text())
+    config["text_config"]["num_hidden_layers"] = 99
+    (tiny / "config.json").write_text(json.dumps(config))
+    assert f"{tiny}: its configuration does not load" in str(fault(tiny))

@@ -88,6 +88,26 @@ def test_video_settings_in_the_checkpoint_are_ignored(checkpoint: Folder, tmp_pa
     assert type(loaded.image_processor).__name__.startswith("Qwen2VLImageProcessor")
 
 
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "internvl"])
+def test_a_folder_that_does_not_name_its_processor(
+    name: str, checkpoint: Folder, tmp_path: Path
+) -> None:
+    """As older checkpoints, and as the embedded ones: the model's type says which it is."""
+    folder = tmp_path / "copy"
+    shutil.copytree(checkpoint(name), folder)
+    whole = load(checkpoint(name))
+    (folder / "processor_config.json").unlink()
+    whole.image_processor.save_pretrained(folder)
+    path = folder / "preprocessor_config.json"
+    settings = json.loads(path.read_text())
+    settings.pop("processor_class", None)
+    path.write_text(json.dumps(settings))
+    loaded = load(folder)
+    assert type(loaded).__name__ == type(whole).__name__
+    assert loaded.chat_template == whole.chat_template
+    assert describe_processor(loaded)["image_size"] == describe_processor(whole)["image_size"]
+
+
 def test_a_lack_of_torchvision_is_named(
     checkpoint: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

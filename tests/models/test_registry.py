@@ -27,6 +27,16 @@ def test_presets() -> None:
         found = resolve(name)
         assert (found.backend, found.target, found.name) == ("hf", preset.hub, name)
         assert found.args == {"accelerator_dtype": preset.dtype}
+    for other, name in {
+        "qwen2.5-vl-3b": "qwen2.5-vl",
+        "internvl3.5-hf": "internvl3.5",
+        "internvl3.5-8b": "internvl3.5",
+        "gemma-3-4b": "gemma-3",
+    }.items():
+        assert resolve(other).target == presets()[name].hub
+        assert resolve(other).name == other
+    names = [name for key, preset in presets().items() for name in (key, *preset.also)]
+    assert len(names) == len(set(names))
     assert presets()["qwen2.5-vl"].hub == "Qwen/Qwen2.5-VL-3B-Instruct"
     assert presets()["internvl3.5"].hub.endswith("-HF")
     for preset in presets().values():
@@ -81,6 +91,7 @@ def test_embedded_checkpoints(name: str, tmp_path: Path, monkeypatch: pytest.Mon
         ("hf", "known: "),
         ("hf:", "unknown model ''"),
         ("hf:nowhere", "unknown model 'nowhere'"),
+        ("hf:tiny", "write tiny without hf:"),
         ("tinyy", "did you mean tiny"),
         ("./missing", "give a folder that exists"),
         ("a/b/c", "give a folder that exists"),

@@ -11,6 +11,7 @@ from vlm_eval.core.types import Answer, Failure, Request
 from vlm_eval.models import inputs
 from vlm_eval.models.hf import HfModel
 from vlm_eval.models.inputs import Row
+from vlm_eval.models.lru import Lru
 
 from .questions import PHRASES, WORDS, ask, mixed_requests, picture
 from .reference import Reference
@@ -92,8 +93,8 @@ def test_the_check_sees_lost_token_types(
     kept = tuple(key for key in inputs._TYPES if key != argument)
     monkeypatch.setattr(inputs, "_TYPES", kept)
     monkeypatch.setattr(inputs, "_NOT_IMAGES", inputs._NOT_IMAGES | {argument})
-    answers = scored(backend(name), requests)
-    assert reference(name).worst(answers, requests) > 0.01
+    model = HfModel(backend(name)._checkpoint, name=name, batch_size=3)  # has made no tokens yet
+    assert reference(name).worst(scored(model, requests), requests) > 0.01
 
 
 def test_the_check_sees_swapped_images(reference: Of, backend: Backend) -> None:
@@ -160,6 +161,7 @@ def test_attention_that_is_not_causal_is_refused(
     model = backend("paligemma", 2)
     monkeypatch.setattr(model._scoring, "_known_causal", False)
     monkeypatch.setattr(model._encoder, "_takes_suffix", False)
+    monkeypatch.setattr(model._encoder, "_answers", Lru(1))  # other tests ask this too
     with pytest.raises(ModelError, match="later tokens"):
         list(model.loglikelihood([ask("q", picture(1), "which?", choices=PHRASES)]))
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, TemplateSyntaxError
 
+from vlm_eval.core.errors import ModelError
 from vlm_eval.core.types import Message, Picture, Text
 from vlm_eval.models.processor import chat_template
 
 
 class Chat:
     """Renders conversations.
+
+    Raises
+    ------
+    ModelError
+        If the template has a syntax error.
 
     Attributes
     ----------
@@ -65,6 +71,10 @@ class Chat:
                 self._apply([{"role": "user", "content": content}])
                 for content in ([text, image], [image, text])
             )
+        except TemplateSyntaxError as error:
+            place = f"its chat template, line {error.lineno}"
+            name = self._processor.tokenizer.name_or_path
+            raise ModelError(f"{place}: {error.message}", where=name) from error
         except TemplateError:  # it wants another conversation: each request will show
             return True
         return first != second

@@ -22,7 +22,7 @@ Tensors: TypeAlias = Mapping[str, Any]
 """A processor's outputs by name; a value is a tensor, or a list where sizes differ."""
 
 # Requests arrive sorted by image, so a few are enough.
-_RECENT = 8
+RECENT = 8
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Decoded:
     """Decoded images, the most recent ones kept."""
 
     def __init__(self) -> None:
-        self._kept: Lru[str, Image.Image] = Lru(_RECENT)
+        self._kept: Lru[str, Image.Image] = Lru(RECENT)
 
     def get(self, reference: ImageRef) -> Image.Image:
         """Return the image, mode RGB. Raises what its ``load`` raises."""
@@ -145,7 +145,7 @@ class PixelMemo:
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self._made: Lru[tuple[Any, ...], tuple[Any, Any]] = Lru(_RECENT)
+        self._made: Lru[tuple[Any, ...], tuple[Any, Any]] = Lru(RECENT)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

@@ -7,6 +7,7 @@ is read from it is decided later (``scoring``, ``generating``).
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ from torch import Tensor
 
 from vlm_eval.core.types import Failure, Request
 from vlm_eval.models.chat import Chat
-from vlm_eval.models.images import Decoded, PixelMemo, Prepared, Tensors, prepared
+from vlm_eval.models.images import RECENT, Decoded, PixelMemo, Prepared, Tensors, prepared
+from vlm_eval.models.lru import Lru
 
 _TYPES = ("mm_token_type_ids", "token_type_ids")
 _NOT_IMAGES = {"input_ids", "attention_mask", "labels", *_TYPES}
+# A task has few wordings; a few hundred also cover captions of their own.
+_RECENT_TEXTS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +110,9 @@ class Row:
 class Encoder:
     """Tokenises requests with a checkpoint's processor.
 
+    A processor expands an image to a number of tokens that follows from its size. So what it made
+    of a text serves for all images of that size, and what it made of the images for all texts.
+
     It runs in a worker thread: one thread at a time may call it.
 
     Attributes
@@ -124,6 +131,9 @@ class Encoder:
         if not isinstance(processor.image_processor, PixelMemo):
             processor.image_processor = PixelMemo(processor.image_processor)
         self._decoded = Decoded()
+        self._prompts: Lru[tuple[Any, ...], Tokens] = Lru(_RECENT_TEXTS)
+        self._answers: Lru[tuple[Any, ...], tuple[Tokens, ...]] = Lru(_RECENT_TEXTS)
+        self._images: Lru[tuple[str, ...], Prepared] = Lru(RECENT)
         self._special = {*self._tokenizer.all_special_ids, *self._tokenizer.added_tokens_decoder}
         self._takes_suffix = "suffix" in inspect.signature(type(processor).__call__).parameters
 
@@ -139,14 +149,19 @@ class Encoder:
             return Failure("unsupported", f"{type(error).__name__}: {_line(error)}")
 
     def _encode(self, request: Request, pictures: list[Any]) -> Encoded:
-        text = self.chat.render(request.messages)
-        prompt, tensors = self._tokenise(text, pictures)
-        images = prepared(tensors, request.images)
-        if request.choices is None:
+        text, choices = self.chat.render(request.messages), request.choices
+        sizes = tuple(picture.size for picture in pictures)
+        keys = tuple(image.key for image in request.images)
+        made = functools.cache(lambda: self._tokenise(text, pictures))
+        prompt = self._prompts.get((text, sizes), lambda: made()[0])
+        images = self._images.get(keys, lambda: prepared(made()[1], request.images))
+        if choices is None:
             return Encoded(request, images, prompt)
-        options = self._options(text, prompt, request.choices, pictures)
+        options = self._answers.get(
+            (text, sizes, choices), lambda: self._options(text, prompt, choices, pictures)
+        )
         start = min(_common(prompt.ids, option.ids) for option in options)
-        for choice, option in zip(request.choices, options, strict=True):
+        for choice, option in zip(choices, options, strict=True):
             if len(option) <= start:
                 raise ValueError(f"the option {choice!r} adds no token to the prompt")
         self.merged_boundaries += start < len(prompt)

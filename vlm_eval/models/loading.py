@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from pydantic import Field
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
@@ -25,7 +26,10 @@ from vlm_eval.core.hashing import digest
 from vlm_eval.core.options import configurable
 from vlm_eval.models.processor import describe_processor, load_processor, set_pixel_budget
 
-_FAULTS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
+_FAULTS = (
+    OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError,
+    StrictDataclassError,
+)  # fmt: skip
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DTYPES = {
     **dict.fromkeys(("float32", "fp32"), torch.float32),
@@ -159,6 +163,7 @@ def load_checkpoint(
         config = _load_config(source, shared)
         backend = {"backend": options.image_backend} if options.image_backend else {}
         processor = load_processor(source, config, **shared, **backend)
+        _check_backend(source, options, processor)
         set_pixel_budget(processor, options.min_pixels, options.max_pixels)
         target = _device(device)
         model = _load_model(source, options, shared, target, _dtype(dtype, options, target))
@@ -175,10 +180,27 @@ def _check(source: str, options: HfOptions, device: str | None) -> None:
             "trust_remote_code needs a pinned revision",
             hint="add revision=<the full commit hash whose code you have read>",
         )
+    if options.revision is not None and folder:
+        raise UsageError(
+            f"revision {options.revision!r} is given for a folder, which has none",
+            hint="leave revision out, or give a hub id",
+        )
     if options.device_map is not None and device is not None:
         raise UsageError("device and device_map exclude each other", hint="give one of them")
     if folder and not (Path(source) / "config.json").is_file():
         raise ModelError("it holds no config.json", where=source, hint="give a checkpoint's folder")
+
+
+def _check_backend(source: str, options: HfOptions, processor: Any) -> None:
+    # transformers takes another backend than the one asked for, and says nothing.
+    asked, got = options.image_backend, getattr(processor.image_processor, "backend", None)
+    if asked not in (None, got):
+        raise ModelError(
+            f"its images cannot be prepared with {asked}, only with {got}",
+            where=source,
+            hint="leave image_backend out"
+            + (", or pip install 'paired-vlm-eval[vision]'" if asked == "torchvision" else ""),
+        )
 
 
 def _load_config(source: str, shared: dict[str, Any]) -> Any:
@@ -216,6 +238,7 @@ def _load_model(
             source,
             dtype=dtype,
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
             output_loading_info=True,
             **{key: value for key, value in chosen.items() if value is not None},
             **shared,
@@ -223,24 +246,30 @@ def _load_model(
         if options.device_map is None:
             model = model.to(device)
     except _FAULTS as error:
-        raise ModelError(f"its weights do not load: {_line(error)}", where=source) from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        # transformers fills them with random numbers and goes on.
+        pickled = any(Path(source).glob("*.bin")) and not any(Path(source).glob("*.safetensors"))
         raise ModelError(
-            f"{len(missing)} of its weights are missing, such as {missing[0]}",
+            f"its weights do not load: {_line(error)}",
             where=source,
-            hint="the files are incomplete or belong to another architecture",
-        )
+            hint="save them as safetensors: pickled weights can run code" if pickled else "",
+        ) from error
+    # transformers fills both kinds with random numbers and goes on.
+    for kind, what in (("missing_keys", "missing"), ("mismatched_keys", "of another shape")):
+        keys = sorted(key if isinstance(key, str) else key[0] for key in report[kind])
+        if keys:
+            raise ModelError(
+                f"{len(keys)} of its weights are {what}, such as {keys[0]}",
+                where=source,
+                hint="the files are incomplete or belong to another config.json",
+            )
     return model.eval().requires_grad_(False)
 
 
 def _device(asked: str | None) -> torch.device:
-    if asked is None:
+    if asked in (None, "auto"):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(asked)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"device {asked!r} is not available: {_line(error)}") from error
     return device

@@ -10,6 +10,7 @@ Pillow and torchvision resize a little differently, so results name the backend 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -23,6 +24,7 @@ from vlm_eval.core.errors import ModelError
 from vlm_eval.core.hashing import digest
 
 _VIDEO = "video_processor"
+_FIRST = re.compile(r"(?<=\.) (?=[A-Z])")
 _FAULTS = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError)
 
 
@@ -88,6 +90,11 @@ def load_processor(source: str, config: Any, **kwargs: Any) -> Any:
             where=source,
             hint="add processor_config.json and preprocessor_config.json to the checkpoint",
         )
+    # Without the tokenizer's files transformers makes one that knows no word, and says nothing.
+    if not processor.tokenizer("Yes No 1", add_special_tokens=False)["input_ids"]:
+        raise ModelError(
+            "its tokenizer knows no word", where=source, hint="add tokenizer.json to the checkpoint"
+        )
     return processor
 
 
@@ -123,7 +130,8 @@ def _explain(source: str, error: Exception) -> ModelError:
             where=source,
             hint="pip install 'paired-vlm-eval[vision]'",
         )
-    return ModelError(f"its processor does not load: {reason[:300]}", where=source)
+    # What follows the first sentence is advice on hub names.
+    return ModelError(f"its processor does not load: {_FIRST.split(reason)[0][:300]}", where=source)
 
 
 def set_pixel_budget(processor: Any, minimum: int | None, maximum: int | None) -> None:
@@ -145,7 +153,10 @@ def set_pixel_budget(processor: Any, minimum: int | None, maximum: int | None) -
     low = size["shortest_edge"] if minimum is None else minimum
     high = size["longest_edge"] if maximum is None else maximum
     if not 0 < low <= high:
-        raise ModelError(f"a pixel budget from {low} to {high} is empty")
+        raise ModelError(
+            f"a pixel budget from {low} to {high} is empty",
+            hint="give min_pixels and max_pixels, in this order of size",
+        )
     # Its names are misleading: for these processors both are areas, in pixels.
     images.size = type(images.size)(shortest_edge=low, longest_edge=high)
 

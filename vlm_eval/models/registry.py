@@ -73,18 +73,26 @@ class Preset:
         Number format used on an accelerator unless another is asked for.
     notes
         One line for people.
+    also
+        Other names of it.
     """
 
     hub: str
     dtype: str
     notes: str
+    also: tuple[str, ...] = ()
 
 
 @functools.cache
 def presets() -> Mapping[str, Preset]:
     """Return the presets by name, in the order of the file."""
     text = resources.files(__package__).joinpath("presets.yaml").read_text(encoding="utf-8")
-    return {name: Preset(**row) for name, row in yaml.safe_load(text).items()}
+    rows = yaml.safe_load(text).items()
+    return {name: Preset(**{**row, "also": tuple(row.get("also", ()))}) for name, row in rows}
+
+
+def _preset(name: str) -> Preset | None:
+    return next((p for key, p in presets().items() if name in (key, *p.also)), None)
 
 
 @dataclass(frozen=True)
@@ -115,8 +123,8 @@ def resolve(spec: str) -> Target:
         return _checkpoint(target)
     if backend in BACKENDS and backend != "hf":
         return Target(backend, target, spec)
-    if spec in presets():
-        preset = presets()[spec]
+    preset = _preset(spec)
+    if preset is not None:
         return Target("hf", preset.hub, spec, {"accelerator_dtype": preset.dtype})
     if spec in EMBEDDED:
         return Target("hf", str(_embedded(spec)), spec)
@@ -131,6 +139,8 @@ def _checkpoint(place: str) -> Target:
         return Target("hf", place, place.partition("/")[2])
     if "/" in place or "\\" in place:
         raise UsageError(f"no model folder {place!r}", hint="give a folder that exists or a hub id")
+    if place in model_names():
+        raise UsageError(f"{place!r} is no folder", hint=f"write {place} without hf:")
     near = did_you_mean(place.partition(":")[0], model_names())
     raise UsageError(
         f"unknown model {place!r}", hint=f"{near} (a folder or a hub id, owner/name, works too)"
