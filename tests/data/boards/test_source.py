@@ -179,8 +179,20 @@ def same_samples(one, two):
 def test_a_folder_gives_the_generated_samples(written):
     folder = Boards(path=str(written), states=SMALL)
     same_samples(Boards(states=SMALL), folder)
-    assert folder.info().notice is None
+    assert folder.info().notice == Boards(states=SMALL).info().notice
     assert not folder.info().synthetic
+
+
+def test_other_tictactoe_boards_are_not_called_ours(copy):
+    def transpose(row):
+        if row["game"] != "tictactoe":
+            return row
+        cells = json.loads(row["board_state"])
+        turned = [cells[3 * c + r] for r in range(3) for c in range(3)]
+        return row | {"board_state": json.dumps(turned, separators=(",", ":"))}
+
+    rewrite(copy, transpose)
+    assert Boards(path=str(copy), states=SMALL).info().notice is None
 
 
 def test_datasets_gives_the_generated_samples(hub_form, cache):

@@ -88,12 +88,11 @@ class Boards:
 
     def info(self) -> SourceInfo:
         """Return the provenance: of the generator, or of the rows read."""
+        notice = TICTACTOE_NOTICE if self._own_tictactoe else None
         if self._published is not None:
-            return SourceInfo(digest=self._published.digest)
-        return SourceInfo(
-            digest=digest(["vlm-fix boards", VERSION, list(self.games), self.states]),
-            notice=TICTACTOE_NOTICE if "tictactoe" in self.games else None,
-        )
+            return SourceInfo(digest=self._published.digest, notice=notice)
+        recipe = ["vlm-fix boards", VERSION, list(self.games), self.states]
+        return SourceInfo(digest=digest(recipe), notice=notice)
 
     def rows(self) -> Iterator[Row]:
         """Yield one row a board: game, state_id, board_state and the winner under either rule."""
@@ -155,6 +154,15 @@ class Boards:
             "valid_labels": "|".join(labels),
             "salient": labels[state.winner - 1],
         }
+
+    @property
+    def _own_tictactoe(self) -> bool:
+        """Whether the Tic-Tac-Toe boards are this project's draw, generated or read back."""
+        if "tictactoe" not in self.games:
+            return False
+        own = {state.state_id: state.board for state in benchmark_states("tictactoe")}
+        states = self._states["tictactoe"].values()
+        return all(own.get(state.state_id) == state.board for state in states)
 
     @cached_property
     def _published(self) -> Published | None:
