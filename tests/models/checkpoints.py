@@ -170,6 +170,46 @@ def qwen3_vl() -> tuple[Any, Any]:
     return hf.Qwen3VLForConditionalGeneration(config), processor
 
 
+def qwen3_5() -> tuple[Any, Any]:
+    """Three layers of four have linear attention: a state in place of keys."""
+    tok = tokenizer()
+    config = hf.Qwen3_5Config(
+        text_config={
+            **_TEXT,
+            "num_hidden_layers": 4,
+            "head_dim": 16,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+            "linear_key_head_dim": 16,
+            "linear_value_head_dim": 16,
+            "rope_parameters": {
+                **_mrope(1e4),
+                "mrope_interleaved": True,
+                "partial_rotary_factor": 1.0,
+            },
+            "layer_types": [*["linear_attention"] * 3, "full_attention"],
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_heads": 2,
+            "patch_size": 14,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "out_hidden_size": 64,
+            "num_position_embeddings": 64,
+        },
+        tie_word_embeddings=False,
+        **_ids(tok, **_QWEN),
+    )
+    images = Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 112 * 112})
+    template = _CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    kind = without_video(hf.Qwen3VLProcessor)
+    processor = kind(image_processor=images, tokenizer=tok, chat_template=template)
+    return hf.Qwen3_5ForConditionalGeneration(config), processor
+
+
 _QWEN = {
     "image_token_id": "<|image_pad|>",
     "video_token_id": "<|video_pad|>",
@@ -340,6 +380,7 @@ BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     for build in (
         qwen2_5_vl,
         qwen3_vl,
+        qwen3_5,
         llava,
         llava_images_first,
         llava_without_template,

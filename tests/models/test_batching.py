@@ -11,8 +11,9 @@ import torch
 
 from vlm_eval.core.errors import ModelError
 from vlm_eval.core.types import Answer, Decoding, Failure, Request
-from vlm_eval.models.batching import Batcher, ahead
+from vlm_eval.models.batching import Batcher, ahead, in_order
 from vlm_eval.models.inputs import Encoded, Row, Tokens
+from vlm_eval.models.jobs import Job, alone
 
 from .questions import ask, picture
 
@@ -34,10 +35,11 @@ class Work:
         self.batches: list[list[str]] = []
         self.lengths: list[list[int]] = []
 
-    def rows(self, encoded: Encoded) -> list[Row]:
-        return [Row(encoded, encoded.prompt) for _ in range(self.copies)]
+    def jobs(self, alike: Sequence[Encoded]) -> list[Job]:
+        return alone([Row(each, each.prompt) for each in alike for _ in range(self.copies)])
 
-    def forward(self, rows: Sequence[Row]) -> list[int]:
+    def forward(self, jobs: Sequence[Job]) -> list[list[int]]:
+        rows = [row for job in jobs for row in job.rows]
         if len(rows) > self.memory:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         names = [row.encoded.request.id for row in rows]
@@ -45,7 +47,7 @@ class Work:
             raise IndexError("index 7 is out of range")
         self.batches.append(names)
         self.lengths.append([len(row.tokens) for row in rows])
-        return [len(row.tokens) for row in rows]
+        return [[len(row.tokens) for row in job.rows] for job in jobs]
 
     def answer(self, encoded: Encoded, results: Sequence[int]) -> Answer:  # noqa: ARG002
         return Answer(text=",".join(map(str, results)))
@@ -110,9 +112,9 @@ def test_lack_of_memory_halves_the_batches(caplog: pytest.LogCaptureFixture) -> 
     assert all(isinstance(outcome, Answer) for outcome in outcomes.values())
     assert sorted(name for batch in work.batches for name in batch) == sorted(outcomes)
     assert [record.message for record in caplog.records] == [
-        "out of memory at 8 rows; going on with 4",
-        "out of memory at 4 rows; going on with 2",
-        "out of memory at 4 rows; going on with 2",
+        "out of memory at 8 jobs; going on with 4",
+        "out of memory at 4 jobs; going on with 2",
+        "out of memory at 4 jobs; going on with 2",
     ]
 
 
@@ -123,6 +125,31 @@ def test_the_batches_stay_halved() -> None:
     work.batches.clear()
     assert len(list(batcher.run(texts(8)))) == 8
     assert [len(batch) for batch in work.batches] == [2, 2, 2, 2]
+
+
+def test_a_job_that_is_too_large_is_cut_between_its_rows() -> None:
+    class Sharing(Work):
+        def jobs(self, alike: Sequence[Encoded]) -> list[Job]:
+            return [Job(tuple(Row(each, each.prompt) for each in alike), 1)]
+
+    work = Sharing(memory=2)
+    outcomes = run(work, [ask(f"r{i}", "x" * 5) for i in range(7)], 4)
+    assert set(outcomes.values()) == {Answer(text="5")}
+    assert max(map(len, work.batches)) == 2
+
+
+def test_a_batch_has_a_budget_of_tokens() -> None:
+    work = Work()
+    list(Batcher(encode, work, 8, 24).run(texts(20)))
+    for lengths in work.lengths:
+        assert len(lengths) == 1 or len(lengths) * max(lengths) <= 24
+    assert max(map(len, work.lengths)) > 1
+
+
+def test_images_come_in_the_order_in_which_they_are_asked_about() -> None:
+    """The versions of a sample, which the runner puts together, stay together."""
+    requests = [ask(f"q{i}", picture(seed), "x") for i, seed in enumerate((5, 1, 5, 3, 1))]
+    assert [request.id for request in in_order(requests)] == ["q0", "q2", "q1", "q4", "q3"]
 
 
 def test_lack_of_memory_for_one_row_is_its_failure() -> None:
@@ -148,7 +175,7 @@ def test_a_request_that_cannot_be_encoded() -> None:
 
 def test_a_fault_of_the_whole_backend_is_raised() -> None:
     class Refusing(Work):
-        def forward(self, rows: Sequence[Row]) -> list[int]:  # noqa: ARG002
+        def forward(self, jobs: Sequence[Job]) -> list[list[int]]:  # noqa: ARG002
             raise ModelError("not causal")
 
     with pytest.raises(ModelError, match="not causal"):

@@ -17,6 +17,7 @@ from .questions import ask, mixed_requests, picture, to_generate
 from .reference import Reference
 
 ARCHITECTURES = ["qwen2_5_vl", "qwen3_vl", "llava", "idefics3", "gemma3", "internvl", "paligemma"]
+ARCHITECTURES += ["qwen3_5"]
 
 Backend = Callable[..., HfModel]
 Of = Callable[[str], Reference]
@@ -65,7 +66,7 @@ def test_the_end_of_text_ends_the_answer(
     requests = questions("qwen2_5_vl", Decoding(max_new_tokens=8))
     tokens = {q.id: by_hand.generated(q) for q in requests}
     end = tokens["first"][3]
-    monkeypatch.setattr(model._generating, "_end", {end})
+    monkeypatch.setattr(model._engine.generating, "_end", {end})
     monkeypatch.setattr(model._checkpoint.model.generation_config, "eos_token_id", end)
     answers = answered(model, requests)
     assert answers["first"].finish == "stop"

@@ -35,10 +35,10 @@ def test_describe(backend: Backend, checkpoint: Folder) -> None:
 def test_name_and_batch_size(checkpoint: Folder) -> None:
     model = load_model(str(checkpoint("llava")), device="cpu", batch_size="auto")
     assert model.name == "llava"
-    assert model.describe()["batch_size"] == 16
+    assert model.describe()["engine"]["batch_size"] == 16
     assert model.capabilities.generate
     assert model.capabilities.loglikelihood
-    assert not model.capabilities.embed
+    assert model.capabilities.capture
 
 
 def test_a_run_that_is_closed_early_leaves_nothing_behind(backend: Backend) -> None:

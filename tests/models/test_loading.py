@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from vlm_eval import models
 from vlm_eval.core.errors import ModelError, UsageError, VlmEvalError
 from vlm_eval.core.types import Answer
-from vlm_eval.models import loading
+from vlm_eval.models import checkpoint as hub
 from vlm_eval.models.hf import HfModel
 from vlm_eval.models.inputs import Encoded
 from vlm_eval.models.registry import load_model
@@ -171,7 +171,7 @@ def test_remote_code_and_revision_are_passed_on(monkeypatch: pytest.MonkeyPatch)
         seen.update(kwargs, source=source)
         raise OSError("no network here\nand a second line")
 
-    monkeypatch.setattr(loading.AutoConfig, "from_pretrained", config)
+    monkeypatch.setattr(hub.AutoConfig, "from_pretrained", config)
     commit = "0123456789" * 4
     error = fault("owner/name", args=f"trust_remote_code=true,revision={commit}")
     assert seen == {"source": "owner/name", "revision": commit, "trust_remote_code": True}

@@ -32,3 +32,15 @@ def test_one_value_above_the_budget_is_kept_alone() -> None:
     big = memo.get("big", lambda: [0] * 9)
     assert memo.get("big", list) is big
     assert len(memo) == 1
+
+
+def test_looking_is_a_use_and_makes_nothing() -> None:
+    memo: Lru[str, int] = Lru(2)
+    assert memo.kept("a") is None
+    memo.get("a", lambda: 1)
+    memo.get("b", lambda: 2)
+    assert memo.kept("a") == 1
+    memo.get("c", lambda: 3)
+    assert memo.kept("b") is None
+    assert memo.kept("a") == 1
+    assert len(memo) == 2

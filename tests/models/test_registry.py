@@ -41,7 +41,7 @@ def test_presets() -> None:
     assert presets()["internvl3.5"].hub.endswith("-HF")
     for preset in presets().values():
         assert preset.hub.count("/") == 1
-        assert preset.dtype in {"bfloat16", "float16"}
+        assert preset.dtype in {"bfloat16", "float16", "float32"}
         assert preset.notes
 
 
@@ -50,6 +50,7 @@ def test_presets() -> None:
     [
         ("Qwen/Qwen2-VL-2B-Instruct", "hf", "Qwen/Qwen2-VL-2B-Instruct", "Qwen2-VL-2B-Instruct"),
         ("hf:Qwen/Qwen2-VL-2B-Instruct", "hf", "Qwen/Qwen2-VL-2B-Instruct", "Qwen2-VL-2B-Instruct"),
+        ("contrastive:openai/clip", "contrastive", "openai/clip", "clip"),
         ("mock", "mock", "", "mock"),
         ("mock:seed=3", "mock", "seed=3", "mock:seed=3"),
     ],
@@ -91,6 +92,8 @@ def test_embedded_checkpoints(name: str, tmp_path: Path, monkeypatch: pytest.Mon
         ("hf", "known: "),
         ("hf:", "unknown model ''"),
         ("hf:nowhere", "unknown model 'nowhere'"),
+        ("contrastive", "known: "),
+        ("contrastive:nowhere", "unknown model 'nowhere'"),
         ("hf:tiny", "write tiny without hf:"),
         ("tinyy", "did you mean tiny"),
         ("./missing", "give a folder that exists"),

@@ -24,6 +24,7 @@ ARCHITECTURES = [
     "idefics3",
     "gemma3",
     "internvl",
+    "qwen3_5",
 ]
 # PaliGemma takes no request without an image.
 EVERY = [*ARCHITECTURES, "paligemma"]
@@ -58,7 +59,7 @@ def test_equals_one_at_a_time_with_pixels_in_every_pass(
     name: str, backend: Backend, reference: Of
 ) -> None:
     model = backend(name, 3, "vision_memo_mb=0")
-    assert not model.describe()["vision_memo"]
+    assert not model.describe()["engine"]["vision_memo"]
     requests = questions(name)
     assert reference(name).worst(scored(model, requests), requests) < 1e-4
 
@@ -108,7 +109,7 @@ def test_one_token_options_share_one_row(backend: Backend) -> None:
     model = backend("qwen2_5_vl")
     encoded = model._encoder.encode(ask("q", picture(1), "which?", choices=WORDS))
     assert isinstance(encoded, inputs.Encoded)
-    (row,) = model._scoring.rows(encoded)
+    (row,) = model._engine.scoring.rows(encoded)
     assert row.options == (0, 1, 2)
     assert row.tokens.ids.tolist() == encoded.prompt.ids.tolist()
 
@@ -118,7 +119,7 @@ def test_options_that_differ_in_their_last_token_share_a_row(backend: Backend) -
     model = backend("qwen2_5_vl")
     encoded = model._encoder.encode(ask("q", "which?", choices=choices))
     assert isinstance(encoded, inputs.Encoded)
-    assert [row.options for row in model._scoring.rows(encoded)] == [(0, 1), (2,)]
+    assert [row.options for row in model._engine.scoring.rows(encoded)] == [(0, 1), (2,)]
 
 
 def test_options_merged_with_the_prompt_are_scored_from_where_all_agree(
@@ -159,7 +160,7 @@ def test_attention_that_is_not_causal_is_refused(
 ) -> None:
     """PaliGemma whose answer is not marked as such: later tokens leak into earlier scores."""
     model = backend("paligemma", 2)
-    monkeypatch.setattr(model._scoring, "_known_causal", False)
+    monkeypatch.setattr(model._engine.scoring, "_known_causal", False)
     monkeypatch.setattr(model._encoder, "_takes_suffix", False)
     monkeypatch.setattr(model._encoder, "_answers", Lru(1))  # other tests ask this too
     with pytest.raises(ModelError, match="later tokens"):
@@ -170,15 +171,15 @@ def test_a_score_that_is_no_number_fails_its_request(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As half precision overflows."""
-    model = backend("llava", 3)
-    logits = model._scoring._forward.logits
+    model = backend("llava", 3, "engine=memo")
+    logits = model._engine.scoring._forward.logits
 
     def overflow(rows: Sequence[Row], positions: Sequence[int]) -> torch.Tensor:
         made = logits(rows, positions)
         made[[row.encoded.request.id == "bad" for row in rows]] = float("nan")
         return made
 
-    monkeypatch.setattr(model._scoring._forward, "logits", overflow)
+    monkeypatch.setattr(model._engine.scoring._forward, "logits", overflow)
     requests = [ask(name, "which?", choices=WORDS) for name in ("good", "bad", "fine")]
     outcomes = {r.request_id: r.outcome for r in model.loglikelihood(requests)}
     bad = outcomes.pop("bad")

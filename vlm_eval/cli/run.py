@@ -35,8 +35,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--data", action="append", default=[], metavar="TASK=PATH",
-        help="where a task's data lies: a folder or hub:OWNER/NAME, then options of the source if "
-        "need be, as in mis=pairs/,columns=winoground (repeatable)",
+        help="where a task's data lies: a folder, hub:OWNER/NAME, hub (the task's own hub data "
+        "set) or embedded (a synthetic stand-in), then options of the source if need be, as in "
+        "mis=pairs/,columns=winoground (repeatable)",
     )  # fmt: skip
     group.add_argument(
         "--include_path", action="append", default=[], metavar="DIR",
@@ -69,6 +70,14 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--batch_size", metavar="N",
         help="sequences a forward pass, or auto (default: the backend's choice)",
+    )  # fmt: skip
+    group.add_argument(
+        "--engine", choices=["auto", "naive", "memo", "prefix", "tree"],
+        help="how much work requests share (default: auto, as much as is exact; docs/engine.md)",
+    )  # fmt: skip
+    group.add_argument(
+        "--verify", type=int, metavar="N",
+        help="ask N random groups of requests again without sharing, and record the differences",
     )  # fmt: skip
     group.add_argument(
         "--device", metavar="D", help="cpu, cuda, cuda:1, mps, auto (default: what is there)"
@@ -119,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         gen_kwargs=parse_gen_kwargs(args.gen_kwargs),
         data=parse_data(args.data),
         include_path=args.include_path,
-        model_args=args.model_args,
+        model_args=model_args(args),
         batch_size=args.batch_size,
         device=args.device,
         dtype=args.dtype,
@@ -131,6 +140,13 @@ def run(args: argparse.Namespace) -> int:
 
         print_results(results, full=args.full)
     return report_failures(results.failed_share, args.max_failures)
+
+
+def model_args(args: argparse.Namespace) -> str | None:
+    """Return ``--model_args`` with the engine's flags, which are such options too."""
+    flags = {"engine": args.engine, "verify": args.verify}
+    given = [args.model_args, *(f"{k}={v}" for k, v in flags.items() if v is not None)]
+    return ",".join(item for item in given if item) or None
 
 
 def command_line(args: argparse.Namespace) -> list[str]:

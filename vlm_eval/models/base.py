@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from vlm_eval.core.capture import Captured, CaptureSpec
 from vlm_eval.core.types import Request, Response
 
 
@@ -21,19 +22,23 @@ class Capabilities:
 
     Attributes
     ----------
-    generate, loglikelihood, embed
+    generate, loglikelihood, capture
         Whether it has the operation at all.
     multi_image
         Whether a request may hold more than one image.
     text_only
         Whether a request may hold no image.
+    chat
+        Whether it reads the messages. A contrastive model (CLIP, SigLIP) does not: it answers
+        requests for ``choices`` that have a ``match``, and no others.
     """
 
     generate: bool = True
     loglikelihood: bool = True
-    embed: bool = False
+    capture: bool = False
     multi_image: bool = True
     text_only: bool = True
+    chat: bool = True
 
 
 class Model(Protocol):
@@ -59,4 +64,14 @@ class Model(Protocol):
 
     def loglikelihood(self, requests: Sequence[Request]) -> Iterator[Response]:
         """Score the options of requests that have ``choices``."""
+        ...
+
+
+class Captures(Model, Protocol):
+    """A model backend that shows its hidden states: one with the capability ``capture``."""
+
+    def capture(
+        self, requests: Sequence[Request], spec: CaptureSpec
+    ) -> Iterator[tuple[Response, Captured | None]]:
+        """Answer requests of either kind, and return what was captured with each answer."""
         ...

@@ -1,9 +1,9 @@
 """Answering many requests: in order of size, in batches, each image prepared ahead of its turn.
 
-A worker thread prepares requests while the model computes. Prepared rows wait in a window a few
-batches long, from which the longest are taken together, so that little is padded. A batch that
-fails is halved until what fails is alone: a lack of memory also halves the batches to come, and any
-other fault costs only the request that causes it.
+A worker thread prepares requests while the model computes. Requests about the same images are
+planned together and become jobs; jobs wait in a window a few batches long, from which the largest
+are taken together. A batch that fails is halved until what fails is alone: a lack of memory also
+halves the batches to come, and any other fault costs only the request that causes it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from vlm_eval.core.errors import VlmEvalError
 from vlm_eval.core.types import Answer, Failure, Request, Response, Text
 from vlm_eval.models.inputs import Encoded, Row
+from vlm_eval.models.jobs import Job
 
 A = TypeVar("A")
 B = TypeVar("B")
 R = TypeVar("R")
 
-# Batches that wait to be sorted by length, and batches that are prepared ahead of them.
+# Batches that wait to be sorted by size, and batches that are prepared ahead of them.
 _WINDOW, _AHEAD = 3, 2
 
 log = logging.getLogger(__name__)
@@ -36,16 +37,16 @@ log = logging.getLogger(__name__)
 class Work(Protocol[R]):
     """What is done with requests: scoring or generating."""
 
-    def rows(self, encoded: Encoded) -> list[Row]:
-        """Return the sequences that the model must see."""
+    def jobs(self, alike: Sequence[Encoded]) -> list[Job]:
+        """Return what the model must compute for requests that show the same images."""
         ...
 
-    def forward(self, rows: Sequence[Row]) -> list[R]:
-        """Return one result a row. Rows may belong to different requests."""
+    def forward(self, jobs: Sequence[Job]) -> list[list[R]]:
+        """Return one result a row for each job. The jobs have prefixes of one length."""
         ...
 
     def answer(self, encoded: Encoded, results: Sequence[R]) -> Answer:
-        """Make the answer to a request out of the results of its rows."""
+        """Make the answer to a request out of the results of its rows, in any order."""
         ...
 
 
@@ -54,19 +55,10 @@ class _Open(Generic[R]):
     """A request some of whose rows are not computed yet."""
 
     encoded: Encoded
-    results: dict[int, R] = field(default_factory=dict)
+    results: list[R] = field(default_factory=list)
     rows: int = 0
     seconds: float = 0.0
     failed: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class _Ticket(Generic[R]):
-    """A row in the window, and where its result belongs."""
-
-    row: Row
-    open: _Open[R]
-    index: int
 
 
 class Batcher(Generic[R]):
@@ -79,24 +71,30 @@ class Batcher(Generic[R]):
     work
         What to do with them.
     batch_size
-        Rows a forward pass, 1 or more. It stays halved once memory has run out.
+        Jobs a forward pass, 1 or more. It stays halved once memory has run out.
+    batch_tokens
+        Tokens a forward pass, padding included; a larger job is computed by itself.
     """
 
     def __init__(
-        self, encode: Callable[[Request], Encoded | Failure], work: Work[R], batch_size: int
+        self,
+        encode: Callable[[Request], Encoded | Failure],
+        work: Work[R],
+        batch_size: int,
+        batch_tokens: int = 2**30,
     ) -> None:
         self._encode, self._work, self._size = encode, work, batch_size
-        self._window: list[_Ticket[R]] = []
+        self._tokens = batch_tokens
+        self._window: list[Job] = []
+        self._open: dict[int, _Open[R]] = {}
 
     def run(self, requests: Iterable[Request]) -> Iterator[Response]:
         """Yield a response for each request, batch by batch, in an order of its own."""
-        self._window = []  # a run that was closed early leaves rows behind
-        for _, alike in groupby(sorted(requests, key=_order), key=_kind):
-            for request, encoded in ahead(self._prepare, alike, _AHEAD * self._size):
-                if isinstance(encoded, Failure):
-                    yield Response(request.id, encoded, 0.0)
-                    continue
-                self._admit(encoded)
+        self._window, self._open = [], {}  # a run that was closed early leaves jobs behind
+        for _, batchable in groupby(in_order(requests), key=_kind):
+            prepared = ahead(self._prepare, batchable, _AHEAD * self._size)
+            for _, alike in groupby(prepared, key=lambda pair: _images(pair[0])):
+                yield from self._admit(list(alike))
                 while len(self._window) >= _WINDOW * self._size:
                     yield from self._step()
             while self._window:
@@ -105,43 +103,77 @@ class Batcher(Generic[R]):
     def _prepare(self, request: Request) -> tuple[Request, Encoded | Failure]:
         return request, self._encode(request)
 
-    def _admit(self, encoded: Encoded) -> None:
-        opened: _Open[R] = _Open(encoded)
-        rows = self._work.rows(encoded)
-        opened.rows = len(rows)
-        self._window += [_Ticket(row, opened, index) for index, row in enumerate(rows)]
+    def _admit(self, alike: list[tuple[Request, Encoded | Failure]]) -> Iterator[Response]:
+        ready = []
+        for request, encoded in alike:
+            if isinstance(encoded, Failure):
+                yield Response(request.id, encoded, 0.0)
+            else:
+                self._open[id(encoded)] = _Open(encoded)
+                ready.append(encoded)
+        jobs = self._work.jobs(ready) if ready else []
+        for job in jobs:
+            for row in job.rows:
+                self._open[id(row.encoded)].rows += 1
+        self._window += jobs
 
     def _step(self) -> Iterator[Response]:
-        """Compute the longest rows of the window."""
-        self._window.sort(key=lambda ticket: len(ticket.row.tokens), reverse=True)
-        batch, self._window = self._window[: self._size], self._window[self._size :]
+        """Compute the largest jobs of the window that go together."""
+        self._window.sort(key=lambda job: job.tokens, reverse=True)
+        first = self._window[0]
+        batch, rest = [first], []
+        for job in self._window[1:]:
+            fits = (len(batch) + 1) * first.tokens <= self._tokens
+            if job.prefix == first.prefix and len(batch) < self._size and fits:
+                batch.append(job)
+            else:
+                rest.append(job)
+        self._window = rest
         yield from self._compute(batch)
 
-    def _compute(self, batch: list[_Ticket[R]]) -> Iterator[Response]:
-        batch = [ticket for ticket in batch if not ticket.open.failed]
+    def _compute(self, batch: list[Job]) -> Iterator[Response]:
+        batch = [job for job in batch if not all(self._of(row).failed for row in job.rows)]
         if not batch:
             return
         began = time.perf_counter()
-        results = self._attempt([ticket.row for ticket in batch])
-        share = (time.perf_counter() - began) / len(batch)
-        for ticket in batch:
-            ticket.open.seconds += share
+        results = self._attempt(batch)
+        share = (time.perf_counter() - began) / sum(len(job.rows) for job in batch)
+        for job in batch:
+            for row in job.rows:
+                self._of(row).seconds += share
         if not isinstance(results, Failure):
-            for ticket, result in zip(batch, results, strict=True):
-                yield from self._record(ticket, result)
-        elif len(batch) == 1:
-            yield self._refuse(batch[0].open, results)
-        else:
-            half = (len(batch) + 1) // 2
-            if results.kind == "oom":
-                self._size = min(self._size, half)
-                log.warning("out of memory at %d rows; going on with %d", len(batch), half)
-            yield from self._compute(batch[:half])
-            yield from self._compute(batch[half:])
+            for job, found in zip(batch, results, strict=True):
+                for row, result in zip(job.rows, found, strict=True):
+                    yield from self._record(self._of(row), result)
+            return
+        halves = self._halves(batch, results)
+        if halves is None:
+            opened = self._of(batch[0].rows[0])
+            if not opened.failed:
+                yield self._refuse(opened, results)
+            return
+        for half in halves:
+            yield from self._compute(half)
 
-    def _attempt(self, rows: list[Row]) -> list[R] | Failure:
+    def _halves(self, batch: list[Job], failure: Failure) -> tuple[list[Job], list[Job]] | None:
+        """Return a batch in two, None if it is a single row."""
+        if len(batch) == 1:
+            if len(batch[0].rows) == 1:
+                return None
+            one, other = batch[0].halves()
+            return [one], [other]
+        half = (len(batch) + 1) // 2
+        if failure.kind == "oom":
+            self._size = min(self._size, half)
+            log.warning("out of memory at %d jobs; going on with %d", len(batch), half)
+        return batch[:half], batch[half:]
+
+    def _of(self, row: Row) -> _Open[R]:
+        return self._open[id(row.encoded)]
+
+    def _attempt(self, jobs: list[Job]) -> list[list[R]] | Failure:
         try:
-            return self._work.forward(rows)
+            return self._work.forward(jobs)
         except VlmEvalError:
             raise
         except Exception as error:  # noqa: BLE001  (recorded as the failure of one request)
@@ -152,17 +184,15 @@ class Batcher(Generic[R]):
             clear_device_cache(garbage_collection=True)
         return Failure("oom" if short else "bug", message)
 
-    def _record(self, ticket: _Ticket[R], result: R) -> Iterator[Response]:
-        opened = ticket.open
-        opened.results[ticket.index] = result
-        if len(opened.results) == opened.rows:
-            results = [opened.results[index] for index in range(opened.rows)]
-            answer = self._work.answer(opened.encoded, results)
+    def _record(self, opened: _Open[R], result: R) -> Iterator[Response]:
+        opened.results.append(result)
+        if len(opened.results) == opened.rows and not opened.failed:
+            answer = self._work.answer(opened.encoded, opened.results)
+            del self._open[id(opened.encoded)]
             yield Response(opened.encoded.request.id, answer, opened.seconds)
 
     def _refuse(self, opened: _Open[R], failure: Failure) -> Response:
         opened.failed = True
-        self._window = [ticket for ticket in self._window if ticket.open is not opened]
         return Response(opened.encoded.request.id, failure, opened.seconds)
 
 
@@ -171,10 +201,26 @@ def _kind(request: Request) -> tuple[int, str]:
     return len(request.images), repr(request.decoding)
 
 
-def _order(request: Request) -> tuple[Any, ...]:
-    """Return a sort key that brings the same images together, and then similar lengths."""
-    texts = (len(p.text) for m in request.messages for p in m.parts if isinstance(p, Text))
-    return *_kind(request), [image.key for image in request.images], -sum(texts), request.id
+def _images(request: Request) -> tuple[str, ...]:
+    return tuple(image.key for image in request.images)
+
+
+def in_order(requests: Iterable[Request]) -> list[Request]:
+    """Return requests in the order of work: of one kind, then about the same images, together.
+
+    Images come in the order in which they are first asked about, so that the versions of a sample
+    stay neighbours and are computed alike. Within images, long texts come first.
+    """
+    given = list(requests)
+    first: dict[tuple[str, ...], int] = {}
+    for request in given:
+        first.setdefault(_images(request), len(first))
+
+    def key(request: Request) -> tuple[Any, ...]:
+        texts = (len(p.text) for m in request.messages for p in m.parts if isinstance(p, Text))
+        return *_kind(request), first[_images(request)], -sum(texts), request.id
+
+    return sorted(given, key=key)
 
 
 def ahead(function: Callable[[A], B], items: Iterable[A], depth: int) -> Iterator[B]:

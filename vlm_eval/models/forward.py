@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from vlm_eval.models.hooks import Recording
 from vlm_eval.models.images import Unit, stack
 from vlm_eval.models.inputs import Row, collate
 from vlm_eval.models.lru import Lru
@@ -59,8 +60,17 @@ class VisionMemo:
             return self._move(stack([image.tensors for image in images]))
         features = [self._features(unit) for image in images for unit in image.units]
         # Positions depend on the patch grid even where no pixels are passed.
-        geometry = self._move(stack([image.geometry for image in images]))
-        return {**geometry, _INJECTED: {"image": _Features.join(features)}}
+        return {**self.geometry(rows), _INJECTED: {"image": _Features.join(features)}}
+
+    def geometry(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Return the image arguments that positions depend on: patch grids, no pixels."""
+        images = [row.encoded.images for row in rows if row.encoded.images.units]
+        return self._move(stack([image.geometry for image in images]))
+
+    def tokens(self, unit: Unit) -> Tensor:
+        """Return the features that replace the image tokens of a unit. Shape (tokens, width)."""
+        found = list(_tensors([self._features(unit).pooled]))
+        return torch.cat([part.reshape(-1, part.shape[-1]) for part in found])
 
     def _features(self, unit: Unit) -> _Features:
         return self._kept.get(unit.key, lambda: self._compute(unit))
@@ -137,25 +147,47 @@ class Forward:
 
     def __init__(self, model: Any, device: torch.device, vision: VisionMemo) -> None:
         self.model = model
-        self._device, self._vision = device, vision
+        self.device, self.vision = device, vision
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 
     def inputs(self, rows: Sequence[Row], side: Literal["left", "right"]) -> dict[str, Any]:
         """Return the model's arguments for one batch, on its device."""
         text = collate(rows, self.model.generation_config.pad_token_id, side)
-        on_device = {key: value.to(self._device) for key, value in text.items()}
-        return {**on_device, **self._vision.inputs(rows)}
+        on_device = {key: value.to(self.device) for key, value in text.items()}
+        return {**on_device, **self.vision.inputs(rows)}
 
-    def logits(self, rows: Sequence[Row], positions: Sequence[int]) -> Tensor:
+    def positions(self, rows: Sequence[Row]) -> Tensor:
+        """Return the positions that the model itself would give to the tokens of some rows.
+
+        Shape (..., rows, longest), rows padded on the right; the leading axis is there for models
+        whose positions have several components. The model's own rule for generation is asked, which
+        needs the patch grids; transformers has it under this private name since 5.5.
+        """
+        text = collate(rows, self.model.generation_config.pad_token_id, "right")
+        given = {key: value.to(self.device) for key, value in text.items() if key != "input_ids"}
+        given |= self.vision.geometry(rows)
+        ids = text["input_ids"].to(self.device)
+        found: Tensor = self.model._prepare_position_ids_for_generation(ids, given)
+        return found
+
+    def logits(
+        self, rows: Sequence[Row], positions: Sequence[int], states: Recording | None = None
+    ) -> Tensor:
         """Return the next-token logits at some positions, counted from each row's first token.
 
         Rows are padded on the right, so that a row's tokens stand where they would stand alone.
         Shape (rows, positions, vocabulary); what stands after a row's end is meaningless. The
         vocabulary is large: no logits are computed at other positions.
         """
-        inputs = self.inputs(rows, "right")
-        keep = torch.tensor(positions, device=self._device)
+        if states is not None:
+            for line, row in enumerate(rows):
+                states.place(row, line, 0, range(len(row.tokens)))
+        return self.read({**self.inputs(rows, "right"), "use_cache": False}, positions)
+
+    def read(self, inputs: Mapping[str, Any], positions: Sequence[int]) -> Tensor:
+        """Run the model and return the logits at some positions of its input."""
+        keep = torch.tensor(positions, device=self.device)
         if self._keeps:
-            logits: Tensor = self.model(**inputs, use_cache=False, logits_to_keep=keep).logits
+            logits: Tensor = self.model(**inputs, logits_to_keep=keep).logits
             return logits
-        return self.model(**inputs, use_cache=False).logits[:, keep]  # type: ignore[no-any-return]
+        return self.model(**inputs).logits[:, keep]  # type: ignore[no-any-return]

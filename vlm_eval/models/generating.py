@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,42 +19,84 @@ from transformers import (
 
 from vlm_eval.core.hashing import derive_rng
 from vlm_eval.core.types import Answer, Decoding
+from vlm_eval.models.capture import Capture, recording
 from vlm_eval.models.forward import Forward
+from vlm_eval.models.hooks import Recording
 from vlm_eval.models.inputs import Encoded, Row
+from vlm_eval.models.jobs import Job, alone, shared
+from vlm_eval.models.prefix import Prefix
+from vlm_eval.models.sharing import Sharing
 
 
 class Generating:
     """The work of :meth:`vlm_eval.models.hf.HfModel.generate`."""
 
-    def __init__(self, forward: Forward, tokenizer: Any) -> None:
-        self._forward, self._tokenizer = forward, tokenizer
+    def __init__(
+        self, forward: Forward, sharing: Sharing, tokenizer: Any, capture: Capture | None = None
+    ) -> None:
+        self._forward, self._sharing, self._tokenizer = forward, sharing, tokenizer
+        self._capture = capture
         end = forward.model.generation_config.eos_token_id
         self._end = set(end if isinstance(end, list) else [end])
 
-    def rows(self, encoded: Encoded) -> list[Row]:
-        """Return the prompt."""
-        return [Row(encoded, encoded.prompt)]
+    def jobs(self, alike: Sequence[Encoded]) -> list[Job]:
+        """Return the prompts, together where they begin alike."""
+        rows = [Row(encoded, encoded.prompt) for encoded in alike]
+        if not self._sharing.shares:
+            return alone(rows)
+        return shared(rows, ragged=self._sharing.ragged)
 
     @torch.inference_mode()
-    def forward(self, rows: Sequence[Row]) -> list[Answer]:
+    def forward(self, jobs: Sequence[Job]) -> list[list[Answer]]:
         """Generate one answer a row. The requests of one batch share their decoding."""
-        decoding = _decoding(rows[0].encoded)
+        rows = [row for job in jobs for row in job.rows]
+        if jobs[0].prefix:
+            self._sharing.prove(self._forward, jobs[0])
+        with recording(self._capture) as states:
+            if jobs[0].prefix and self._sharing.shares:
+                prefix = Prefix(self._forward, jobs, states)
+                answers = iter(self._generate(rows, prefix.left_padded(), states))
+            elif jobs[0].prefix:
+                answers = iter([self._alone([row], states)[0] for row in rows])
+            else:
+                answers = iter(self._alone(rows, states))
+            return [[next(answers) for _ in job.rows] for job in jobs]
+
+    def _alone(self, rows: Sequence[Row], states: Recording | None) -> list[Answer]:
         inputs = self._forward.inputs(rows, "left")
-        length = inputs["input_ids"].shape[1]
+        longest = inputs["input_ids"].shape[1]
+        if states is not None:
+            for line, row in enumerate(rows):
+                states.place(row, line, 0, range(longest - len(row.tokens), longest))
+        return self._generate(rows, inputs, states)
+
+    def _generate(
+        self, rows: Sequence[Row], inputs: Mapping[str, Any], states: Recording | None
+    ) -> list[Answer]:
+        decoding = _decoding(rows[0].encoded)
+        length, limit = inputs["input_ids"].shape[1], decoding.max_new_tokens
+        stops = [StopStrings(self._decode, decoding.stop, length)] if decoding.stop else []
+        follow = []
+        if states is not None and self._capture is not None and self._capture.answers:
+            follow = [Following(states, rows, self._end, stops, range(length, length + limit))]
         sequences = self._forward.model.generate(
             **inputs,
             generation_config=GenerationConfig(
-                max_new_tokens=decoding.max_new_tokens, do_sample=False, num_beams=1
+                # A token more, because the last one is not fed: its state is wanted.
+                max_new_tokens=limit + len(follow),
+                do_sample=False,
+                num_beams=1,
             ),
             logits_processor=LogitsProcessorList(_sampling(decoding, rows)),
-            stopping_criteria=StoppingCriteriaList(
-                [StopStrings(self._decode, decoding.stop, length)] if decoding.stop else []
-            ),
+            stopping_criteria=StoppingCriteriaList([*stops, *follow]),
         )
-        return [self._answer(ids, decoding) for ids in sequences[:, length:].tolist()]
+        answers = sequences[:, length : length + limit].tolist()
+        return [self._answer(ids, decoding) for ids in answers]
 
-    def answer(self, encoded: Encoded, results: Sequence[Answer]) -> Answer:  # noqa: ARG002
+    def answer(self, encoded: Encoded, results: Sequence[Answer]) -> Answer:
         """Return the answer to a request, which has one row."""
+        if self._capture is not None:
+            self._capture.finish(encoded)
         return results[0]
 
     def _answer(self, ids: list[int], decoding: Decoding) -> Answer:
@@ -126,3 +168,47 @@ class StopStrings(StoppingCriteria):  # type: ignore[misc]
         tails = [self._decode(ids) for ids in input_ids[:, first:].tolist()]
         done = [any(stop in tail for stop in self._stops) for tail in tails]
         return torch.tensor(done, device=input_ids.device)
+
+
+class Following(StoppingCriteria):  # type: ignore[misc]
+    """Ends nothing: tells a recording which of the tokens that are fed next belong to an answer.
+
+    Those are the tokens before the end token and before the one that completes a stop string.
+
+    Parameters
+    ----------
+    states
+        The recording.
+    rows
+        The rows that are generated.
+    end
+        The end tokens.
+    stops
+        What else ends an answer.
+    span
+        Where the answer's tokens may stand.
+    """
+
+    def __init__(
+        self,
+        states: Recording,
+        rows: Sequence[Row],
+        end: set[int],
+        stops: Sequence[StopStrings],
+        span: range,
+    ) -> None:
+        self._states, self._end, self._stops, self._span = states, end, stops, span
+        self._going = dict(enumerate(rows))
+
+    def __call__(self, input_ids: Tensor, *_: Any, **__: Any) -> Tensor:
+        """Return that no row is done. Shape (rows,), bool."""
+        none = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        stopped = sum((stop(input_ids) for stop in self._stops), none).tolist()
+        made = input_ids.shape[1] - self._span.start
+        for line, token in enumerate(input_ids[:, -1].tolist()):
+            if token in self._end or stopped[line] or made > len(self._span):
+                self._going.pop(line, None)
+            elif line in self._going:
+                row = self._going[line]
+                self._states.place(row, line, len(row.tokens) + made - 1, (0,))
+        return none

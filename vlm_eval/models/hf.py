@@ -4,12 +4,18 @@ A request passes through these modules, in this order:
 
 ``chat``, ``images``, ``inputs``
     the text of the conversation; its images, decoded and prepared once each; tokens;
-``batching``
-    which sequences go together into a forward pass;
-``forward``
-    the pass itself, with image features computed once each;
 ``scoring`` or ``generating``
-    what is fed for a request, and what is read from the result.
+    what is fed for a request, and what is read from the result;
+``jobs``, ``sharing``
+    which sequences have a beginning in common, and whether this model may share it;
+``batching``
+    which of them go together into a forward pass;
+``forward``, ``prefix``, ``tree``
+    the pass itself, with image features and common beginnings computed once each;
+``capture``, ``hooks``, ``grids``
+    hidden states, summed while the pass goes on, if they are asked for;
+``verify``
+    asking some of it again, one at a time.
 
 There is no code for a particular checkpoint here, nor in them: what differs is found out from
 signatures, from the processor and from the chat template.
@@ -17,23 +23,18 @@ signatures, from the processor and from the chat template.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-import torch
-
+from vlm_eval.core.capture import Captured, CaptureSpec
 from vlm_eval.core.types import Request, Response
 from vlm_eval.models.args import make_options
 from vlm_eval.models.base import Capabilities
-from vlm_eval.models.batching import Batcher
-from vlm_eval.models.forward import Forward, VisionMemo
-from vlm_eval.models.generating import Generating
+from vlm_eval.models.engine import Engine
 from vlm_eval.models.inputs import Encoder
 from vlm_eval.models.loading import Checkpoint, HfOptions, load_checkpoint
-from vlm_eval.models.scoring import Scoring
-
-log = logging.getLogger(__name__)
+from vlm_eval.models.verify import Ask, Verifier
 
 
 def load(
@@ -61,22 +62,17 @@ class HfModel:
     name
         What to call it.
     batch_size
-        Sequences a forward pass; None lets the device decide. It is halved when memory runs out.
+        Jobs a forward pass; None lets the device decide. It is halved when memory runs out.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, name: str, batch_size: int | None = None) -> None:
-        self._checkpoint = checkpoint
-        self._name = name
-        self._batch_size = batch_size or _batch_size(checkpoint.device)
-        self._provenance = checkpoint.provenance
+        self._checkpoint, self._name = checkpoint, name
+        self._provenance = checkpoint.provenance  # of the processor as it was loaded
         self._encoder = Encoder(checkpoint.processor)
-        megabytes = checkpoint.options.vision_memo_mb
-        self._vision = VisionMemo(checkpoint.model, checkpoint.device, megabytes)
-        forward = Forward(checkpoint.model, checkpoint.device, self._vision)
-        self._scoring = Scoring(forward)
-        self._generating = Generating(forward, checkpoint.processor.tokenizer)
-        self._scores = Batcher(self._encoder.encode, self._scoring, self._batch_size)
-        self._texts = Batcher(self._encoder.encode, self._generating, self._batch_size)
+        options = checkpoint.options
+        self._engine = Engine(checkpoint, self._encoder, options.engine, batch_size)
+        self._verifier = Verifier(options.verify)
+        self._naive = Engine(checkpoint, self._encoder, "naive", 1) if options.verify else None
 
     @property
     def name(self) -> str:
@@ -85,20 +81,21 @@ class HfModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything but embeddings; a model that takes no second image fails that request."""
-        return Capabilities()
+        """Everything; a model that takes no second image fails that request."""
+        return Capabilities(capture=True)
 
     def describe(self) -> Mapping[str, Any]:
         """Return provenance, and under ``counters`` what happened so far."""
+        verified = {} if self._naive is None else {"verified": self._verifier.describe()}
         return {
             "name": self._name,
             **self._provenance,
-            "batch_size": self._batch_size,
-            "vision_memo": self._vision.active,
+            "engine": self._engine.describe(),
             "images_inlined": not self._encoder.chat.keeps_order,
             "counters": {
                 "merged_boundaries": self._encoder.merged_boundaries,
-                "images_encoded": self._vision.computed,
+                "images_encoded": self._engine.vision.computed,
+                **verified,
             },
         }
 
@@ -106,7 +103,7 @@ class HfModel:
         """Answer requests with text, batch by batch; the order of the responses is not theirs."""
         if any(request.decoding is None for request in requests):
             raise ValueError("a request to generate needs a decoding")
-        return self._texts.run(requests)
+        return self._texts(requests, self._engine.texts.run)
 
     def loglikelihood(self, requests: Sequence[Request]) -> Iterator[Response]:
         """Score the options of requests, batch by batch; the order of the responses is not theirs.
@@ -115,16 +112,40 @@ class HfModel:
         ------
         ModelError
             If the model's attention is not causal, so that options of several tokens have no
-            log-likelihood.
+            log-likelihood; or if the engine that was asked for is wrong for it.
         """
         if any(request.choices is None for request in requests):
             raise ValueError("a request to score needs choices")
-        return self._scores.run(requests)
+        return self._scores(requests, self._engine.scores.run)
 
+    def capture(
+        self, requests: Sequence[Request], spec: CaptureSpec
+    ) -> Iterator[tuple[Response, Captured | None]]:
+        """Answer requests as `generate` and `loglikelihood` do, and capture hidden states.
 
-def _batch_size(device: torch.device) -> int:
-    """Return a batch size that is a fair start: batches are halved where it is too much."""
-    if device.type != "cuda":
-        return 16
-    memory: int = torch.cuda.get_device_properties(device).total_memory
-    return 32 if memory > 40 * 2**30 else 16
+        Both come from the same passes. Nothing captured is kept here once it has been yielded; of
+        a failed request there is nothing.
+
+        Raises
+        ------
+        ModelError, UsageError
+            As `loglikelihood`; or if the model's layers cannot be found, or it does not have a
+            layer that is asked for.
+        """
+        if any(request.choices is None and request.decoding is None for request in requests):
+            raise ValueError("a request needs choices or a decoding")
+        scored = [request for request in requests if request.choices is not None]
+        written = [request for request in requests if request.choices is None]
+        scores, texts, captured = self._engine.capturing(spec)
+        responses = chain(self._scores(scored, scores.run), self._texts(written, texts.run))
+        return ((response, captured.take(response.request_id)) for response in responses)
+
+    def _scores(self, requests: Sequence[Request], ask: Ask) -> Iterator[Response]:
+        if self._naive is None:
+            return ask(requests)
+        return self._verifier.run(requests, ask, self._naive.scores.run)
+
+    def _texts(self, requests: Sequence[Request], ask: Ask) -> Iterator[Response]:
+        if self._naive is None:
+            return ask(requests)
+        return self._verifier.run(requests, ask, self._naive.texts.run)

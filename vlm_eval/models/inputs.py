@@ -75,6 +75,9 @@ class Encoded:
         Tokens before this position are the same in the prompt and in every option; the rest of an
         option's tokens are scored. It is the prompt's length, unless the tokeniser merges the end
         of the prompt with the beginning of an option: then it is less, for all options alike.
+    covered
+        The prompt's tokens up to its last image token, by number: what a prefix that is shared
+        with other requests about these images must hold. Without images, all but the last token.
     """
 
     request: Request
@@ -82,6 +85,7 @@ class Encoded:
     prompt: Tokens
     options: tuple[Tokens, ...] = ()
     start: int = 0
+    covered: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +138,7 @@ class Encoder:
         self._prompts: Lru[tuple[Any, ...], Tokens] = Lru(_RECENT_TEXTS)
         self._answers: Lru[tuple[Any, ...], tuple[Tokens, ...]] = Lru(_RECENT_TEXTS)
         self._images: Lru[tuple[str, ...], Prepared] = Lru(RECENT)
+        self._image_token = getattr(processor, "image_token_id", None)
         self._special = {*self._tokenizer.all_special_ids, *self._tokenizer.added_tokens_decoder}
         self._takes_suffix = "suffix" in inspect.signature(type(processor).__call__).parameters
 
@@ -155,8 +160,9 @@ class Encoder:
         made = functools.cache(lambda: self._tokenise(text, pictures))
         prompt = self._prompts.get((text, sizes), lambda: made()[0])
         images = self._images.get(keys, lambda: prepared(made()[1], request.images))
+        covered = self._covered(prompt, bool(pictures))
         if choices is None:
-            return Encoded(request, images, prompt)
+            return Encoded(request, images, prompt, (), len(prompt), covered)
         options = self._answers.get(
             (text, sizes, choices), lambda: self._options(text, prompt, choices, pictures)
         )
@@ -165,7 +171,13 @@ class Encoder:
             if len(option) <= start:
                 raise ValueError(f"the option {choice!r} adds no token to the prompt")
         self.merged_boundaries += start < len(prompt)
-        return Encoded(request, images, prompt, options, start)
+        return Encoded(request, images, prompt, options, start, covered)
+
+    def _covered(self, prompt: Tokens, pictures: bool) -> int:
+        if not pictures or self._image_token is None:
+            return len(prompt) - 1
+        found = (prompt.ids == self._image_token).nonzero()
+        return int(found[-1]) + 1 if len(found) else len(prompt) - 1
 
     def _tokenise(self, text: str, pictures: list[Any], **more: Any) -> tuple[Tokens, Tensors]:
         """Return the tokens of one text, its images expanded, and the prepared images."""

@@ -28,6 +28,12 @@ class Lru(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._kept)
 
+    def kept(self, key: K) -> V | None:
+        """Return the value of a key, or None if it is not kept."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
     def get(self, key: K, make: Callable[[], V]) -> V:
         """Return the value of a key, making it if it is not kept."""
         if key in self._kept:

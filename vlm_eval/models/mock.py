@@ -75,7 +75,7 @@ class Mock:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything but embeddings."""
+        """Everything but hidden states."""
         return Capabilities()
 
     def describe(self) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from vlm_eval.core.hashing import digest
 
 _VIDEO = "video_processor"
 _FIRST = re.compile(r"(?<=\.) (?=[A-Z])")
+_SENTENCEPIECE = ("SentencePiece", "protobuf")
 _FAULTS = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError)
 
 
@@ -130,8 +131,12 @@ def _explain(source: str, error: Exception) -> ModelError:
             where=source,
             hint="pip install 'paired-vlm-eval[vision]'",
         )
+    # transformers names one of the two, and the other once that is there.
+    sentencepiece = any(f"requires the {name} library" in reason for name in _SENTENCEPIECE)
+    hint = "pip install sentencepiece protobuf" if sentencepiece else None
     # What follows the first sentence is advice on hub names.
-    return ModelError(f"its processor does not load: {_FIRST.split(reason)[0][:300]}", where=source)
+    what = f"its processor does not load: {_FIRST.split(reason)[0].rstrip('.')[:300]}"
+    return ModelError(what, where=source, hint=hint)
 
 
 def set_pixel_budget(processor: Any, minimum: int | None, maximum: int | None) -> None:

@@ -7,8 +7,9 @@
 3. a local folder;
 4. a hub id, ``owner/name``.
 
-Nothing here imports torch: a backend's module is imported when its model is loaded. Other packages
-add backends through the entry-point group ``vlm_eval.models``.
+What a checkpoint is decides which backend loads it: ``contrastive`` a dual encoder (CLIP, SigLIP),
+``hf`` any other. Nothing here imports torch before a model is loaded. Other packages add backends
+through the entry-point group ``vlm_eval.models``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +30,7 @@ from vlm_eval.models.args import parse_args
 from vlm_eval.models.base import Model
 
 EMBEDDED = ("tiny", "tiny-joint")
+_CHECKPOINTS = ("hf", "contrastive")  # backends whose target is a folder or a hub id
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -56,7 +58,11 @@ class Backend(Protocol):
 
 BACKENDS: Registry[Backend] = Registry(
     "model backend",
-    {"hf": "vlm_eval.models.hf:load", "mock": "vlm_eval.models.mock:load"},
+    {
+        "hf": "vlm_eval.models.hf:load",
+        "contrastive": "vlm_eval.models.contrastive:load",
+        "mock": "vlm_eval.models.mock:load",
+    },
     "vlm_eval.models",
 )
 
@@ -107,7 +113,7 @@ class Target:
 
 def model_names() -> list[str]:
     """Return the names that ``--model`` knows besides folders and hub ids."""
-    return sorted({*presets(), *EMBEDDED, *BACKENDS} - {"hf"})
+    return sorted({*presets(), *EMBEDDED, *BACKENDS} - {*_CHECKPOINTS})
 
 
 def resolve(spec: str) -> Target:
@@ -119,9 +125,9 @@ def resolve(spec: str) -> Target:
         If it is no known name, folder or hub id; the message holds the nearest names.
     """
     backend, colon, target = spec.partition(":")
-    if backend == "hf" and colon:
-        return _checkpoint(target)
-    if backend in BACKENDS and backend != "hf":
+    if backend in _CHECKPOINTS and colon:
+        return replace(_checkpoint(target), backend=backend)
+    if backend in BACKENDS and backend not in _CHECKPOINTS:
         return Target(backend, target, spec)
     preset = _preset(spec)
     if preset is not None:
@@ -177,7 +183,7 @@ def load_model(
     """
     found = resolve(spec)
     options = {**found.args, **parse_args(args)}
-    return BACKENDS.get(found.backend)(
+    return BACKENDS.get(_backend(found, options))(
         found.target,
         name=found.name,
         device=_once("device", device, options),
@@ -185,6 +191,15 @@ def load_model(
         batch_size=_batch_size(batch_size),
         args=options,
     )
+
+
+def _backend(found: Target, options: Mapping[str, Any]) -> str:
+    """Return the backend for what the checkpoint is, where it is only known to be one."""
+    if found.backend != "hf":
+        return found.backend
+    from vlm_eval.models.dual_encoder import is_dual_encoder
+
+    return "contrastive" if is_dual_encoder(found.target, options.get("revision")) else "hf"
 
 
 def _once(key: str, value: str | None, options: dict[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 The score of an option is the sum of the natural log-probabilities of its tokens, each given the
 conversation and the option's earlier tokens. An option's last token is never fed, since nothing
 follows it; options that agree in all the tokens before it, and so all one-token options, are read
-from one and the same row.
+from one and the same row. How rows share work is decided by :mod:`vlm_eval.models.sharing`.
 """
 
 from __future__ import annotations
@@ -15,59 +15,96 @@ from torch import Tensor
 
 from vlm_eval.core.errors import ModelError
 from vlm_eval.core.types import Answer
+from vlm_eval.models.capture import Capture, recording
 from vlm_eval.models.forward import Forward
+from vlm_eval.models.hooks import Recording
 from vlm_eval.models.inputs import Encoded, Row
-
-# Mean difference of log-probabilities that rounding explains, by the size of the number format.
-_ROUNDING = {2: 0.3, 4: 1e-3, 8: 1e-6}
+from vlm_eval.models.jobs import Job, alone, shared
+from vlm_eval.models.prefix import Prefix
+from vlm_eval.models.sharing import ROUNDING, Sharing
 
 
 class Scoring:
-    """The work of :meth:`vlm_eval.models.hf.HfModel.loglikelihood`."""
+    """The work of :meth:`vlm_eval.models.hf.HfModel.loglikelihood`.
 
-    def __init__(self, forward: Forward) -> None:
-        self._forward = forward
+    With a capture that wants the states of answers, an option's last token is fed as well, and
+    every option is a row.
+    """
+
+    def __init__(self, forward: Forward, sharing: Sharing, capture: Capture | None = None) -> None:
+        self._forward, self._sharing, self._capture = forward, sharing, capture
+        self._whole = capture is not None and capture.answers
         self._known_causal = False
+
+    def jobs(self, alike: Sequence[Encoded]) -> list[Job]:
+        """Return what must be computed for requests that show the same images."""
+        rows = [row for encoded in alike for row in self.rows(encoded)]
+        return shared(rows) if self._sharing.shares else alone(rows)
 
     def rows(self, encoded: Encoded) -> list[Row]:
         """Return one row for each distinct sequence before an option's last token."""
         groups: dict[tuple[int, ...], list[int]] = {}
         for index, option in enumerate(encoded.options):
-            groups.setdefault(tuple(option.ids[:-1].tolist()), []).append(index)
+            # The naive engine shares nothing: an option is a row.
+            apart = self._whole or self._sharing.level == "naive"
+            same = (-index,) if apart else tuple(option.ids[:-1].tolist())
+            groups.setdefault(same, []).append(index)
         rows = []
         for members in groups.values():
             targets = [encoded.options[index].ids[encoded.start :] for index in members]
             first = encoded.options[members[0]]
-            rows.append(
-                Row(encoded, first.head(len(first) - 1), tuple(members), torch.stack(targets))
-            )
+            fed = first if self._whole else first.head(len(first) - 1)
+            rows.append(Row(encoded, fed, tuple(members), torch.stack(targets)))
         return rows
 
     @torch.inference_mode()
-    def forward(self, rows: Sequence[Row]) -> list[dict[int, float]]:
-        """Return, for each row, the scores of the options that are read from it."""
+    def forward(self, jobs: Sequence[Job]) -> list[list[dict[int, float]]]:
+        """Return, for each job and row, the scores of the options that are read from the row."""
+        rows = [row for job in jobs for row in job.rows]
         for row in rows:
             if not self._known_causal and len(row.tokens) > row.encoded.start:
                 self._check_causal(row)
+        if jobs[0].prefix:
+            self._sharing.prove(self._forward, jobs[0])
+        with recording(self._capture) as states:
+            if jobs[0].prefix and self._sharing.shares:
+                sums = self._shared(jobs, states)
+            elif jobs[0].prefix:  # planned at a level that has proved wrong
+                sums = [score for row in rows for score in self._alone([row], states)]
+            else:
+                sums = self._alone(rows, states)
+            if not torch.cat(sums).isfinite().all():
+                raise ArithmeticError("the log-probabilities are not finite; try another dtype")
+        found = iter(zip(rows, sums, strict=True))
+        return [[_by_option(*next(found)) for _ in job.rows] for job in jobs]
+
+    def _alone(self, rows: Sequence[Row], states: Recording | None) -> list[Tensor]:
+        """Return the scores of each row's options, all rows in one padded batch."""
         spans = [range(row.encoded.start - 1, len(row.tokens)) for row in rows]
         positions = sorted(set().union(*spans))
-        logits = self._forward.logits(rows, positions)
+        logits = self._forward.logits(rows, positions, states)
         index = {position: i for i, position in enumerate(positions)}
-        sums = [
+        return [
             _score(line[[index[position] for position in span]], row.targets)
             for line, span, row in zip(logits, spans, rows, strict=True)
         ]
-        scores = torch.cat(sums)
-        if not scores.isfinite().all():
-            raise ArithmeticError("the log-probabilities are not finite; try another dtype")
-        values = iter(scores.tolist())
-        return [{option: next(values) for option in row.options} for row in rows]
+
+    def _shared(self, jobs: Sequence[Job], states: Recording | None) -> list[Tensor]:
+        """Return the same, the prefix of each job computed once."""
+        prefix = Prefix(self._forward, jobs, states)
+        tree = self._sharing.level == "tree"
+        logits = prefix.tree_logits() if tree else prefix.row_logits()
+        found = {number: _score(line, prefix.rows[number].targets) for number, line in logits}
+        return [found[number] for number in range(len(prefix.rows))]
 
     def answer(self, encoded: Encoded, results: Sequence[dict[int, float]]) -> Answer:
         """Put the scores of a request's rows into the order of its options."""
         scores = {option: score for result in results for option, score in result.items()}
+        logprobs = tuple(scores[index] for index in range(len(encoded.options)))
+        if self._capture is not None:
+            self._capture.finish(encoded, logprobs)
         return Answer(
-            logprobs=tuple(scores[index] for index in range(len(encoded.options))),
+            logprobs=logprobs,
             token_counts=tuple(len(option) - encoded.start for option in encoded.options),
             finish="scored",
         )
@@ -83,7 +120,7 @@ class Scoring:
         both = [self._forward.logits([each], [position])[0, 0] for each in (row, short)]
         first, second = (logits.float().log_softmax(-1) for logits in both)
         moved = (first - second).abs().mean().item()
-        if moved > _ROUNDING[both[0].element_size()]:
+        if moved > 10 * ROUNDING[both[0].element_size()]:
             raise ModelError(
                 f"{type(self._forward.model).__name__} lets later tokens change earlier "
                 f"log-probabilities (by {moved:.2g}), so options of several tokens have none",
@@ -92,9 +129,14 @@ class Scoring:
         self._known_causal = True
 
 
+def _by_option(row: Row, scores: Tensor) -> dict[int, float]:
+    return dict(zip(row.options, scores.tolist(), strict=True))
+
+
 def _score(logits: Tensor, targets: Tensor | None) -> Tensor:
     """Sum log-probabilities: logits (positions, vocabulary), targets (options, positions)."""
     assert targets is not None
     logprobs = logits.float().log_softmax(-1)
-    chosen = logprobs.gather(-1, targets.to(logits.device).T)
+    # Nothing is read after an option's last token, if it was fed.
+    chosen = logprobs[: targets.shape[1]].gather(-1, targets.to(logits.device).T)
     return chosen.sum(0)

@@ -1,0 +1,106 @@
+"""A checkpoint at work at one level of sharing: its scoring and its generating."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+
+from vlm_eval.core.capture import CaptureSpec
+from vlm_eval.core.types import Answer
+from vlm_eval.models.batching import Batcher, Work
+from vlm_eval.models.capture import Capture
+from vlm_eval.models.forward import Forward, VisionMemo
+from vlm_eval.models.generating import Generating
+from vlm_eval.models.inputs import Encoder
+from vlm_eval.models.loading import Checkpoint
+from vlm_eval.models.scoring import Scoring
+from vlm_eval.models.sharing import Engine as Level
+from vlm_eval.models.sharing import Sharing
+
+R = TypeVar("R")
+
+
+class Capturing(NamedTuple):
+    """What answers requests with ``choices`` and with ``decoding``, and what it captures."""
+
+    scores: Batcher[dict[int, float]]
+    texts: Batcher[Answer]
+    capture: Capture
+
+
+class Engine:
+    """What answers requests.
+
+    Parameters
+    ----------
+    checkpoint
+        What to run.
+    encoder
+        Prepares requests.
+    level
+        How much work to share; ``auto`` for as much as is exact.
+    batch_size
+        Jobs a forward pass (rows by themselves, or prefixes with their tails); None lets the device
+        decide. The naive level takes one.
+
+    Attributes
+    ----------
+    sharing, vision, scoring, generating
+        The parts.
+    scores, texts
+        Answer requests with ``choices``, with ``decoding``.
+    batch_size, batch_tokens
+        What is used.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, encoder: Encoder, level: Level, batch_size: int | None
+    ) -> None:
+        options, device = checkpoint.options, checkpoint.device
+        self.sharing = Sharing(checkpoint.model, level)
+        naive = self.sharing.level == "naive"
+        self.batch_size = 1 if naive else batch_size or _batch_size(device)
+        self.batch_tokens = options.batch_tokens or _batch_tokens(device)
+        self.vision = VisionMemo(checkpoint.model, device, 0 if naive else options.vision_memo_mb)
+        self._forward = Forward(checkpoint.model, device, self.vision)
+        self._encoder, self._tokenizer = encoder, checkpoint.processor.tokenizer
+        self.scoring = Scoring(self._forward, self.sharing)
+        self.generating = Generating(self._forward, self.sharing, self._tokenizer)
+        self.scores, self.texts = self._batcher(self.scoring), self._batcher(self.generating)
+
+    def capturing(self, spec: CaptureSpec) -> Capturing:
+        """Return what answers requests as this engine does, and captures their hidden states."""
+        forward, sharing = self._forward, self.sharing
+        capture = Capture(forward.model, spec, self.vision)
+        scores = self._batcher(Scoring(forward, sharing, capture))
+        texts = self._batcher(Generating(forward, sharing, self._tokenizer, capture))
+        return Capturing(scores, texts, capture)
+
+    def _batcher(self, work: Work[R]) -> Batcher[R]:
+        return Batcher(self._encoder.encode, work, self.batch_size, self.batch_tokens)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is shared, and in how large batches."""
+        return {
+            **self.sharing.describe(),
+            "vision_memo": self.vision.active,
+            "batch_size": self.batch_size,
+            "batch_tokens": self.batch_tokens,
+        }
+
+
+def _batch_tokens(device: torch.device) -> int:
+    """Return how many tokens a pass may have: what is kept of them is small beside the weights."""
+    if device.type != "cuda":
+        return 1024
+    memory: int = torch.cuda.get_device_properties(device).total_memory
+    return 16384 if memory > 40 * 2**30 else 8192
+
+
+def _batch_size(device: torch.device) -> int:
+    """Return a batch size that is a fair start: batches are halved where it is too much."""
+    if device.type != "cuda":
+        return 16
+    memory: int = torch.cuda.get_device_properties(device).total_memory
+    return 32 if memory > 40 * 2**30 else 16

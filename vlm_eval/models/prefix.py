@@ -1,0 +1,222 @@
+"""Prefixes computed once, and the tails of their rows: as one token tree, or row by row.
+
+The keys and values of a prefix stay in a cache; what follows is fed on top of it. *Tree* packs the
+tails of a job into one sequence with a mask of its own, so that no token is fed twice. *Rows* gives
+each tail a copy of the cache, which also suits layers that keep a window or a state in place of all
+keys. Both feed every token at the position that it has in a sequence of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from vlm_eval.models.forward import Forward
+from vlm_eval.models.hooks import Recording
+from vlm_eval.models.jobs import Job
+from vlm_eval.models.tree import TokenTree
+
+# Tokens of tails in one pass: a mask has their number squared, logits their number of lines.
+_TAILS = 1024
+
+
+class Prefix:
+    """The computed prefixes of some jobs.
+
+    Parameters
+    ----------
+    forward
+        Runs the model.
+    jobs
+        Jobs with prefixes of one length: nothing is padded between a prefix and its tails.
+    states
+        Is told where each token is fed.
+
+    Attributes
+    ----------
+    length
+        Tokens of a prefix.
+    rows
+        The rows of all jobs in order.
+    """
+
+    def __init__(
+        self, forward: Forward, jobs: Sequence[Job], states: Recording | None = None
+    ) -> None:
+        self.length = jobs[0].prefix
+        self.rows = [row for job in jobs for row in job.rows]
+        self._jobs, self._forward, self._states = jobs, forward, states
+        self._positions = forward.positions(self.rows)
+        self._owner = [index for index, job in enumerate(jobs) for _ in job.rows]
+        self._cache = self._compute()
+
+    def _compute(self) -> Any:
+        first = [job.rows[0] for job in self._jobs]
+        heads = [row.tokens.head(self.length) for row in first]
+        device = self._forward.device
+        starts = [self._owner.index(index) for index in range(len(self._jobs))]
+        cache = DynamicCache(config=self._forward.model.config)
+        inputs = {
+            "input_ids": torch.stack([head.ids for head in heads]).to(device),
+            **{
+                key: torch.stack([head.types[key] for head in heads]).to(device)
+                for key in heads[0].types
+            },
+            **self._forward.vision.inputs(first),
+            "position_ids": self._positions[..., starts, : self.length],
+            "past_key_values": cache,
+            "use_cache": True,
+        }
+        if self._states is not None:
+            for row, line in zip(self.rows, self._owner, strict=True):
+                self._states.place(row, line, 0, range(self.length))
+        self._forward.read(inputs, [self.length - 1])
+        return cache
+
+    def tree_logits(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield each row's number and its next-token logits from `start - 1` to its last token.
+
+        Shape (positions, vocabulary). A cache is cut back after each pass, so this can be called
+        once.
+        """
+        passes = _passes(self._jobs)
+        for number, chunk in enumerate(passes):
+            trees = [
+                TokenTree.of([self.rows[i].tokens.ids[self.length :].tolist() for i in rows])
+                for rows in chunk
+            ]
+            yield from self._tree_pass(chunk, trees)
+            if number + 1 < len(passes):
+                self._cache.crop(-max(map(len, trees)))
+
+    def _tree_pass(
+        self, chunk: Sequence[Sequence[int]], trees: Sequence[TokenTree]
+    ) -> Iterator[tuple[int, Tensor]]:
+        size, model = max(map(len, trees)), self._forward.model
+        ids = torch.full((len(trees), size), model.generation_config.pad_token_id or 0)
+        positions = self._positions.new_zeros((*self._positions.shape[:-2], len(trees), size))
+        sees = torch.ones(len(trees), 1, size, self.length + size, dtype=torch.bool)
+        for line, (rows, tree) in enumerate(zip(chunk, trees, strict=True)):
+            ids[line, : len(tree)] = torch.tensor(tree.tokens)
+            sees[line, 0, :, self.length :] = tree.ancestry(size)
+            for row, path in zip(rows, tree.paths, strict=True):
+                span = slice(self.length, self.length + len(path))
+                positions[..., line, list(path)] = self._positions[..., row, span]
+                if self._states is not None:
+                    self._states.place(self.rows[row], line, self.length, path)
+        # Additive, because eager attention knows no other kind.
+        mask = torch.zeros(sees.shape, dtype=model.dtype)
+        mask.masked_fill_(~sees, torch.finfo(model.dtype).min)
+        read = [[path[self._first(row) :] for row, path in zip(rows, tree.paths, strict=True)]
+                for rows, tree in zip(chunk, trees, strict=True)]  # fmt: skip
+        nodes = sorted({node for paths in read for path in paths for node in path})
+        place = {node: index for index, node in enumerate(nodes)}
+        inputs = {
+            "input_ids": ids.to(self._forward.device),
+            "position_ids": positions,
+            "attention_mask": mask.to(self._forward.device),
+            **self._types(len(trees), size),
+            "past_key_values": self._cache,
+            "use_cache": True,
+        }
+        logits = self._forward.read(inputs, nodes)
+        for line, (rows, paths) in enumerate(zip(chunk, read, strict=True)):
+            for row, path in zip(rows, paths, strict=True):
+                yield row, logits[line, [place[node] for node in path]]
+
+    def row_logits(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield the same as `tree_logits`, from one copy of the cache a row."""
+        order = sorted(range(len(self.rows)), key=lambda i: -len(self.rows[i].tokens))
+        longest = len(self.rows[order[0]].tokens)
+        step = max(1, _TAILS // longest)
+        chunks = [order[i : i + step] for i in range(0, len(order), step)]
+        for number, chunk in enumerate(chunks):
+            cache = self.copies(chunk, last=number + 1 == len(chunks))
+            rows = [self.rows[i] for i in chunk]
+            size = len(rows[0].tokens) - self.length
+            ids = torch.zeros(len(rows), size, dtype=torch.int64)
+            for line, row in enumerate(rows):
+                tail = row.tokens.ids[self.length :]
+                ids[line, : len(tail)] = tail
+                if self._states is not None:
+                    self._states.place(row, line, self.length, range(len(tail)))
+            spans = [range(self._first(i), len(self.rows[i].tokens) - self.length) for i in chunk]
+            read = sorted(set().union(*spans))
+            place = {position: index for index, position in enumerate(read)}
+            inputs = {
+                "input_ids": ids.to(self._forward.device),
+                "position_ids": self._positions[..., chunk, self.length : self.length + size],
+                **self._types(len(rows), size),
+                "past_key_values": cache,
+                "use_cache": True,
+            }
+            logits = self._forward.read(inputs, read)
+            for line, (i, span) in enumerate(zip(chunk, spans, strict=True)):
+                yield i, logits[line, [place[position] for position in span]]
+
+    def copies(self, rows: Sequence[int], *, last: bool) -> Any:
+        """Return a cache with one line for each of some rows; the last call takes the original."""
+        cache = self._cache if last else copy.deepcopy(self._cache)
+        owners = torch.tensor([self._owner[row] for row in rows], device=self._forward.device)
+        cache.reorder_cache(owners)  # the one way to repeat lines that every kind of layer knows
+        return cache
+
+    def left_padded(self) -> dict[str, Any]:
+        """Return the arguments of ``generate`` that continue every row from its prefix.
+
+        Tails are padded on their left, between prefix and tail, and the padding is masked. Called
+        once: it takes the cache.
+        """
+        pad = self._forward.model.generation_config.pad_token_id or 0
+        longest = max(len(row.tokens) for row in self.rows)
+        ids = torch.full((len(self.rows), longest), pad)
+        mask = torch.ones(len(self.rows), longest, dtype=torch.int64)
+        positions = self._positions.new_zeros(self._positions.shape)
+        for line, row in enumerate(self.rows):
+            own, begin = row.tokens.ids, self.length + longest - len(row.tokens)
+            ids[line, : self.length], ids[line, begin:] = own[: self.length], own[self.length :]
+            mask[line, self.length : begin] = 0
+            positions[..., line, : self.length] = self._positions[..., line, : self.length]
+            positions[..., line, begin:] = self._positions[..., line, self.length : len(own)]
+            if self._states is not None:
+                fed = range(begin - self.length, longest - self.length)
+                self._states.place(row, line, self.length, fed)
+        return {
+            "input_ids": ids.to(self._forward.device),
+            "attention_mask": mask.to(self._forward.device),
+            "position_ids": positions,
+            "past_key_values": self.copies(range(len(self.rows)), last=True),
+        }
+
+    def _first(self, row: int) -> int:
+        """Return the first position of a row's tail from which it is read."""
+        return self.rows[row].encoded.start - 1 - self.length
+
+    def _types(self, lines: int, size: int) -> dict[str, Tensor]:
+        zeros = torch.zeros(lines, size, dtype=torch.int64, device=self._forward.device)
+        return dict.fromkeys(self.rows[0].tokens.types, zeros)
+
+
+def _passes(jobs: Sequence[Job]) -> list[list[list[int]]]:
+    """Cut the jobs' rows, by number, into passes of bounded size: pass, job, row."""
+    whole: list[list[list[int]]] = []
+    number = 0
+    for job in jobs:
+        pieces: list[list[int]] = [[]]
+        tokens = 0
+        for row in job.rows:
+            tail = len(row.tokens) - job.prefix
+            if pieces[-1] and tokens + tail > _TAILS:
+                pieces.append([])
+                tokens = 0
+            pieces[-1].append(number)
+            tokens += tail
+            number += 1
+        whole.append(pieces)
+    count = max(map(len, whole))
+    return [[pieces[i] if i < len(pieces) else [] for pieces in whole] for i in range(count)]
