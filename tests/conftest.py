@@ -40,9 +40,10 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Return a function that installs a distribution with these entry points for one test."""
 
     def install(group: str, **points: str) -> None:
-        info = tmp_path / "site" / f"plugin_{group.replace('.', '_')}-1.0.dist-info"
+        name = "_".join(["plugin", group.replace(".", "_"), *points])
+        info = tmp_path / "site" / f"{name}-1.0.dist-info"
         info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Name: plugin-{group}\nVersion: 1.0\n")
+        (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
         lines = [f"{name} = {target}" for name, target in points.items()]
         (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]) + "\n")
         monkeypatch.syspath_prepend(str(info.parent))

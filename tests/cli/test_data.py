@@ -48,6 +48,12 @@ def test_a_training_set_is_written(capsys, tmp_path, monkeypatch):
         (["make", "vlm-fix-posttrain", "--split", "d4"], "invalid choice: 'd4'"),
         (["make", "vlm-fix", "--split", "d1"], "--split and --overlap are for vlm-fix-posttrain"),
         (["make", "vlm-fix", "--overlap"], "for vlm-fix-posttrain only"),
+        (["make", "vlm-fix", "--count", "3"], "--count is for cityscapes only"),
+        (["make", "cityscapes", "--count", "0"], "--count is for cityscapes only, 1 or more"),
+        (["make", "cityscapes", "here"], "unexpected 'here'; make writes to --out DIR"),
+        (["check", "cityscapes", "here"], "check takes a folder and no options"),
+        (["check", "vlm-fix", "here"], "vlm-fix is made, not checked"),
+        (["check", "cityscapes"], "check needs a folder"),
     ],
 )
 def test_wrong_arguments(capsys, tmp_path, arguments, words):
@@ -64,3 +70,32 @@ def test_a_full_folder_is_refused_before_any_work(capsys, tmp_path):
     err = refused(capsys, "make", "vlm-fix", "--out", tmp_path)
     assert f"{tmp_path}: is not empty; choose another --out" in err
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_street_scenes_are_written_and_pass_the_check(capsys, tmp_path):
+    out = tmp_path / "out"
+    assert main(["data", "make", "cityscapes", "--out", str(out), "--count", "4"]) == 0
+    assert capsys.readouterr().out == f"wrote cityscapes to {out}\n"
+    assert len(list(out.glob("leftImg8bit/val/*/*_leftImg8bit.png"))) == 4
+    assert len(list(out.glob("gtFine/val/*/*_gtFine_labelIds.png"))) == 4
+    assert main(["data", "check", "cityscapes", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "drawnburg" in shown
+    assert shown.endswith(f"{out}: usable\n")
+
+
+def test_a_check_says_what_is_wrong_and_exits_with_2(capsys, tmp_path):
+    out = tmp_path / "out"
+    main(["data", "make", "cityscapes", "--out", str(out), "--count", "30"])
+    for path in out.glob("leftImg8bit/val/*/*.png"):
+        path.write_bytes(b"broken")
+    capsys.readouterr()
+    assert main(["data", "check", "cityscapes", str(out)]) == 2
+    shown = capsys.readouterr().out
+    assert shown.count("not a readable") == 20
+    assert "wrong: ... and 10 more" in shown
+    assert shown.endswith("not usable\n")
+
+
+def test_a_folder_that_is_not_there(capsys, tmp_path):
+    assert "no such folder" in refused(capsys, "check", "cityscapes", tmp_path / "nowhere")

@@ -91,3 +91,8 @@ def test_titles_cannot_act_on_the_terminal(capsys, write):
 def test_an_unknown_kind_is_refused(capsys):
     assert main(["ls", "task"]) == 2
     assert "invalid choice: 'task'" in capsys.readouterr().err
+
+
+def test_scorers_and_the_group_of_all_tasks_are_listed(capsys):
+    assert "exact" in listed(capsys, "scorers")
+    assert listed(capsys, "groups")["all"]["tasks"] == ["*"]

@@ -133,3 +133,22 @@ def test_a_contact_sheet_has_a_tile_for_each_picture(count):
     ]
     assert found == colours
     assert all(picture.size == (900, 900) for _, picture in pictures), "the originals stay"
+
+
+def test_a_question_that_depends_on_an_answer_is_shown_as_if_it_were_right(write, folder, capsys):
+    polite = (
+        "cases:\n",
+        "follows: {when: \"ask == 'polite'\", condition: {ask: direct}}\ncases:\n",
+    )
+    write(
+        polite, ("\" Please.\"", "\" Not {{ first_answer }}.\""),
+        ("where: ", "applies: \"ask != 'reverse' or id == 'a'\"\nwhere: "),
+    )  # fmt: skip
+    assert main(["show", "toy", "--include_path", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "Is it rose? Not Yes." in out
+    assert "[asked after blur=1,ask=direct; shown as if its answer had been: Yes]" in out
+    assert out.count("shown as if") == 1
+    assert "ask=reverse" in out
+    assert main(["show", "toy", "--sample", "s-b", "--include_path", str(folder)]) == 0
+    assert "ask=reverse" not in capsys.readouterr().out, "it does not apply to this sample"

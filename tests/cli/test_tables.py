@@ -188,3 +188,9 @@ def test_brackets_are_no_markup() -> None:
 
 def test_percent_of_large_and_small() -> None:
     assert [percent_of(x) for x in (0, 1, 0.5, 0.0001)] == ["0.0 %", "100.0 %", "50.0 %", "0.01 %"]
+
+
+def test_a_number_with_a_unit_is_no_percentage() -> None:
+    margin = replace(estimate("margin", -0.963), signed=True, unit="nats")
+    cells = line(shown(estimates=(margin,)), "margin")
+    assert cells[:5] == ["margin", "(nats)", "-0.96", "[-0.98,", "-0.94]"]

@@ -20,6 +20,18 @@ def test_every_kind_is_caught_as_one(name):
         raise getattr(errors, name)("x")
 
 
+def test_missing_data_says_how_to_give_it_to_the_task_that_asks():
+    error = errors.MissingData("there is no copy of X", layout="DIR/a.json and DIR/images")
+    assert isinstance(error, errors.DataError)
+    assert str(error.of_task("x")) == (
+        "task x: there is no copy of X; give a local copy with --data x=PATH (DIR/a.json and "
+        "DIR/images), or --data x=embedded runs the synthetic stand-in"
+    )
+    online = errors.MissingData("none", layout="DIR/a.json", hub="owner/x").of_task("x")
+    assert "--data x=hub:owner/x" in str(online)
+    assert (online.layout, online.hub) == ("DIR/a.json", "owner/x")
+
+
 def test_the_nearest_names_are_suggested():
     known = ["gaussian_blur", "motion_blur", "identity"]
     assert did_you_mean("gausian_blur", known).startswith("did you mean gaussian_blur")

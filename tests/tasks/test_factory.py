@@ -66,7 +66,7 @@ def test_generated_text_needs_a_parser(write):
     )
     _, faults = find_faults(load(path))
     assert [str(fault).partition(";")[0] for fault in faults] == [
-        "toy.yaml:45: key 'cases[0].output': generated text needs a parser"
+        "toy.yaml:47: key 'cases[0].output': generated text needs a parser"
     ]
 
 
@@ -124,7 +124,7 @@ def test_a_source_that_takes_no_data_says_so(write):
     path = write(("  source: toy\n  table:\n", "  source: scenes\n"), text=text)
     with pytest.raises(UsageError) as caught:
         make_task(load(path), data="some/folder")
-    assert "--data toy=some/folder: data source scenes has no option 'path'" in str(caught.value)
+    assert "--data toy=some/folder: the data source scenes has no path" in str(caught.value)
 
 
 def test_slices_are_the_breakdown_of_metrics_that_have_none(load_toy):

@@ -1,15 +1,19 @@
 import math
+import sys
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_eval.core.errors import RunError
+from vlm_eval.core.errors import RunError, TaskError
+from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Answer, Failure
 from vlm_eval.tasks.index import TaskIndex
-from vlm_eval.tasks.scoring import Scored, score
+from vlm_eval.tasks.scoring import Scored, _judge, score
 from vlm_eval.tasks.trials import expand
 
+LITERAL = "literal: {name: label}"
 DIRECT = {"blur": 1, "ask": "direct"}
 REVERSE = {"blur": 1, "ask": "reverse"}
 
@@ -69,12 +73,13 @@ def test_what_is_not_a_number_is_no_answer(toy_score):
 
 @given(st.lists(st.floats(-50, 0), min_size=2, max_size=5, unique=True), st.randoms())
 def test_the_order_of_the_options_does_not_matter(logprobs, random):
+    task = TaskIndex().load("scene-presence")
     names = [f"option {i}" for i in range(len(logprobs))]
     pairs = list(zip(names, logprobs, strict=True))
     random.shuffle(pairs)
     shuffled, values = zip(*pairs, strict=True)
     best = max(pairs, key=lambda pair: pair[1])[0]
-    found = score(None, condition={}, gold=best, choices=shuffled, outcome=options(*values))
+    found = score(task, condition={}, gold=best, choices=shuffled, outcome=options(*values))
     assert found.answer == best
     assert found.scores["accuracy"] == 1.0
 
@@ -129,6 +134,77 @@ def test_text_needs_a_parser(load_toy):
     task = load_toy(("parser:\n  name: yes_no\n  literal: {name: label}\n", ""))
     with pytest.raises(RunError, match="task toy has no parser"):
         score(task, condition=DIRECT, gold="Yes", choices=None, outcome=Answer(text="Yes"))
+
+
+def test_other_parsers_read_the_same_text(load_toy):
+    change = (LITERAL, LITERAL + "\n  also: [vlm_fix, {name: label}]")
+    text = "Yes would be wrong. No"
+    found = score(
+        load_toy(change), condition=DIRECT, gold="No", choices=("Yes", "No"),
+        outcome=Answer(text=text),
+    )  # fmt: skip
+    assert found.also == {"vlm_fix": "No", "label": None}
+    assert found.scores["accuracy_vlm_fix"] == 1.0
+    assert found.scores["accuracy_label"] == 0.0
+    reverse = score(
+        load_toy(change), condition=REVERSE, gold="rose", choices=("rose", "stone"),
+        outcome=Answer(text="rose"),
+    )  # fmt: skip
+    assert reverse.also == {}, "the case replaces the parser whole"
+
+
+@configurable
+class Half:
+    """Gives a share for an accepted answer, and counts words."""
+
+    share: float
+    words: str = "words"
+
+    def __call__(self, text, answer, gold, fields):
+        return {
+            "accuracy": self.share if answer in fields.get("accepted", [gold]) else 0.0,
+            self.words: float(len(text.split())),
+        }
+
+
+@pytest.fixture
+def half(plugin, monkeypatch):
+    plugin("vlm_eval.scorers", half="half_scorer:Half")
+    monkeypatch.setitem(sys.modules, "half_scorer", SimpleNamespace(Half=Half))
+
+
+def test_a_scorer_says_how_right_an_answer_is(load_toy, half):
+    task = load_toy(("scorer: exact", 'scorer: {name: half, share: 0.6, words: "{{ word }}"}'))
+    fields = {"word": "n_words", "accepted": ["Yes", "No"]}
+    given = {"condition": DIRECT, "choices": ("Yes", "No"), "fields": fields, "gold": "Yes"}
+    found = score(task, **given, outcome=Answer(text="No, never"))
+    assert found.answer == "No"
+    assert found.scores["accuracy"] == found.scores["accuracy_literal"] == 0.6
+    assert found.scores["n_words"] == 2.0
+    assert "n_words_literal" not in found.scores
+    unparsed = score(task, **given, outcome=Answer(text="I cannot tell"))
+    assert unparsed.answer is None
+    assert (unparsed.scores["accuracy"], unparsed.scores["n_words"]) == (0.0, 3.0)
+    scored = score(task, **given, outcome=options(-1.0, -2.0, counts=(1, 1)))
+    assert scored.scores == {"accuracy": 0.6, "accuracy_length_normalised": 0.6, "n_words": 0.0}
+    tied = score(task, **given, outcome=options(-1.0, -1.0))
+    assert (tied.answer, tied.scores["accuracy"]) == (None, 0.0)
+    assert score(task, **given, outcome=Failure("oom", "x")).scores == {}
+
+
+@pytest.mark.parametrize("share", [1.5, -0.1, math.nan])
+def test_an_accuracy_beyond_its_range_is_a_fault_of_the_scorer(load_toy, half, share):
+    task = load_toy(("scorer: exact", "scorer: {name: half, share: 0.6}"))
+    broken = Half(share=share)
+    with pytest.raises(RunError, match="the scorer of task toy gives"):
+        _judge(task, broken, "Yes", "Yes", {})("Yes")
+
+
+def test_an_unknown_scorer_or_option_is_named(load_toy, half):
+    with pytest.raises(TaskError, match=r"key 'scorer\.shar'.*no option 'shar'.*share"):
+        load_toy(("scorer: exact", "scorer: {name: half, shar: 1}"))
+    with pytest.raises(TaskError, match=r"unknown scorer 'exakt'.*exact"):
+        load_toy(("scorer: exact", "scorer: exakt"))
 
 
 def test_parser_options_may_use_the_trials_fields():

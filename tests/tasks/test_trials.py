@@ -188,13 +188,13 @@ def test_all_faults_of_a_trial_are_found_at_once(load_toy):
         ("- {image: image}\n", "- {image: imge}\n"),
     )
     [sample, *_] = samples(task)
-    trial, faults = trial_faults(task, sample, {"blur": 1, "ask": "direct"})
-    assert trial is None
+    trials, faults = trial_faults(task, sample, {"blur": 1, "ask": "direct"})
+    assert trials == []
     assert sorted(fault.what for fault in faults) == [
         "'ansr' is undefined", "'imge' is no image field", "'wrod' is undefined",
     ]  # fmt: skip
-    trial, faults = trial_faults(task, sample, {"blur": 1, "ask": "reverse"})
-    assert trial is not None
+    trials, faults = trial_faults(task, sample, {"blur": 1, "ask": "reverse"})
+    assert [trial.sample_id for trial in trials] == [sample.id]
     assert faults == []
 
 

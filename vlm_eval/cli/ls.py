@@ -15,11 +15,12 @@ from vlm_eval.data.base import SOURCES
 from vlm_eval.metrics.table import METRICS
 from vlm_eval.models.registry import BACKENDS, EMBEDDED, presets
 from vlm_eval.parsers.base import PARSERS
+from vlm_eval.scorers.base import SCORERS
 from vlm_eval.tasks.index import Entry, TaskIndex
 from vlm_eval.tasks.yaml import shown
 from vlm_eval.transforms.base import TRANSFORMS
 
-SUMMARY = "list tasks, groups, tags, models, parsers, metrics, transforms and sources"
+SUMMARY = "list tasks, groups, tags, models, parsers, scorers, metrics, transforms and sources"
 
 Row = dict[str, Any]
 
@@ -125,6 +126,7 @@ _OF_INDEX: dict[str, Callable[[TaskIndex], list[Row]]] = {
 }
 _OF_REGISTRY: dict[str, Registry[type[Any]]] = {
     "parsers": PARSERS,
+    "scorers": SCORERS,
     "metrics": METRICS,
     "transforms": TRANSFORMS,
     "sources": SOURCES,

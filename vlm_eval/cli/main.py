@@ -21,8 +21,10 @@ COMMANDS = {
     "show": "render the prompts and images of a sample under every condition",
     "validate": "check task files and explain every fault",
     "score": "parse and score a run again, without a model",
+    "segment": "measure a segmentation model on the degraded images of a task",
+    "correlate": "correlate segmentation quality with a run's errors, over conditions",
     "parse": "try a parser on texts, one JSON string a line",
-    "data": "write data sets to disk",
+    "data": "write data sets to disk, or check one",
     "schema": "print the JSON Schema of task files",
 }
 DISTRIBUTION = "paired-vlm-eval"

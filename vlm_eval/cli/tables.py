@@ -19,8 +19,8 @@ from vlm_eval.core.types import Level
 from vlm_eval.runner.results import Counts, Results, TaskResult
 from vlm_eval.stats.results import Comparison, Estimate
 
-# Rows of a table without --full, so that a task fits a screen or two.
-ESTIMATES, COMPARISONS = 40, 16
+# Rows of a table without --full, so that a task fits a screen or two; tasks with tables at all.
+ESTIMATES, COMPARISONS, TASKS, NOTES = 40, 16, 5, 4
 Number = TypeVar("Number", Estimate, Comparison)
 
 
@@ -38,6 +38,9 @@ def print_results(results: Results, *, file: TextIO | None = None, full: bool = 
     """
     console = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
     console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+    if len(results.tasks) > TASKS and not full:
+        _print_overview(console, results)
+        return
     for task in results.tasks:
         factors = results.run["tasks"][task.task]["factors"]
         _print_task(console, results.model, task, None if full else factors)
@@ -55,7 +58,9 @@ def _print_task(
         console.print(Text(textwrap.fill(printable(line), console.width), style=style))
     estimates, comparisons = task.estimates, task.comparisons
     if factors is not None:
-        estimates = coarse([e for e in estimates if not _is_quiet(e)], factors, ESTIMATES)
+        totals = {e.name for e in estimates if not e.where}
+        loud = [e for e in estimates if not (e.name in totals and _is_quiet(e))]
+        estimates = coarse(loud, factors, ESTIMATES)
         comparisons = coarse(comparisons, factors, COMPARISONS)
     if estimates:
         console.print()
@@ -65,12 +70,78 @@ def _print_task(
         against = f"against {printable(baseline)}, paired by sample"
         console.print(heading.append(against, style="not bold"))
         console.print(_comparisons(found))
-        for note in _notes(c for c in found if factors is None or not c.where):
+        notes = list(_notes(c for c in found if factors is None or not c.where))
+        if factors is not None and len(notes) > NOTES:
+            notes = [f"{len(notes)} of these have dropped pairs or unparsed answers: --full"]
+        for note in notes:
             text = textwrap.fill(printable(note), console.width, subsequent_indent="  ")
             console.print(Text(text, style="dim"))
     hidden = len(task.estimates) + len(task.comparisons) - len(estimates) - len(comparisons)
     if hidden:
         console.print(Text(f"\n{hidden:,} finer numbers: --full, or results.json", style="dim"))
+
+
+def _print_overview(console: Console, results: Results) -> None:
+    """Print two lines a task: its headline score, and its first paired difference."""
+    table = _table("task, score; its first paired difference, %")
+    for title in ("value", "95 % interval", "n", "clusters"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for task in results.tasks:
+        name = Text(printable(task.task + "*" * task.synthetic), style="bold")
+        estimate, comparison = headline(task.estimates), headline(task.comparisons)
+        if estimate is None:
+            table.add_row(name, *"----")
+        else:
+            table.add_row(
+                name.append(f"  {printable(_in_words(estimate.name, estimate.where))}", "not bold"),
+                _percent(estimate.value, signed=estimate.signed, unit=estimate.unit),
+                _interval(estimate.low, estimate.high, signed=estimate.signed, unit=estimate.unit),
+                f"{estimate.n:,}",
+                f"{estimate.clusters:,}",
+            )
+        if comparison is not None:
+            against = f"{comparison.factor} {comparison.level} against {comparison.baseline}"
+            table.add_row(
+                Text(f"  {printable(f'{comparison.name}: {against}')}", style="dim"),
+                _percent(comparison.difference, signed=True),
+                _interval(comparison.low, comparison.high, signed=True),
+                f"{comparison.n_pairs:,}",
+                f"{comparison.n_clusters:,}",
+            )
+    console.print()
+    console.print(Text(f"{printable(results.model)} on {len(results.tasks)} tasks", style="bold"))
+    console.print(table)
+    for line in _overview_notes(results.tasks):
+        console.print(Text(textwrap.fill(printable(line), console.width), style="yellow"))
+    console.print(Text(f"every table: vlm_eval score {results.folder} --full", style="dim"))
+
+
+def _overview_notes(tasks: Sequence[TaskResult]) -> Iterator[str]:
+    if any(task.synthetic for task in tasks):
+        yield "* SYNTHETIC DATA: not a benchmark result"
+    for what in ("missing", "failed", "unparsed"):
+        counts = {task.task: getattr(task.counts, what) for task in tasks}
+        some = {name: count for name, count in counts.items() if count}
+        if some:
+            worst = max(some, key=lambda name: some[name])
+            yield (
+                f"{sum(some.values()):,} {what} in {len(some)} tasks, most in {worst} "
+                f"({some[worst]:,})"
+            )
+
+
+def headline(numbers: Sequence[Number]) -> Number | None:
+    """Return the number that stands for a task: its first with a value, the least broken down."""
+    known = [n for n in numbers if _value(n) is not None and not getattr(n, "control", False)]
+    return min(known, key=lambda number: len(number.where), default=None)
+
+
+def _value(number: Estimate | Comparison) -> float | None:
+    return number.value if isinstance(number, Estimate) else number.difference
+
+
+def _in_words(name: str, where: Mapping[str, Level]) -> str:
+    return ", ".join(filter(None, (name, _where(where))))
 
 
 def coarse(numbers: Sequence[Number], factors: Collection[str], rows: int) -> tuple[Number, ...]:
@@ -135,10 +206,11 @@ def _estimates(estimates: Sequence[Estimate]) -> Table:
     previous = None
     names = list(dict.fromkeys(e.name for e in estimates))
     for e in sorted(estimates, key=lambda e: names.index(e.name)):
+        name = f"{e.name} ({e.unit})" if e.unit else e.name
         table.add_row(
-            _label(e.name, e.where, repeated=e.name == previous),
-            _percent(e.value, signed=e.signed),
-            _interval(e.low, e.high, signed=e.signed),
+            _label(name, e.where, repeated=e.name == previous),
+            _percent(e.value, signed=e.signed, unit=e.unit),
+            _interval(e.low, e.high, signed=e.signed, unit=e.unit),
             f"{e.n:,}",
             f"{e.clusters:,}",
         )
@@ -177,7 +249,7 @@ def _label(name: str, where: Mapping[str, Level], *, repeated: bool) -> Text:
     """Return a row's name, or only its slice, indented, below a row of the same name."""
     if repeated and where:
         return Text(printable(f"  {_where(where)}"))
-    return Text(printable(", ".join(filter(None, (name, _where(where))))))
+    return Text(printable(_in_words(name, where)))
 
 
 def _notes(found: Iterable[Comparison]) -> Iterable[str]:
@@ -224,11 +296,14 @@ def _where(where: Mapping[str, Level]) -> str:
     return ", ".join(f"{name}={level}" for name, level in where.items())
 
 
-def _percent(value: float | None, *, signed: bool = False) -> str:
+def _percent(value: float | None, *, signed: bool = False, unit: str = "") -> str:
+    """Return a share in percent; a number that has a unit as it is, with two decimals."""
     if value is None:
         return "-"
-    text = f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
-    return text.replace("-0.0", "0.0").replace("+0.0", "0.0")
+    shown, digits = (value, 2) if unit else (100 * value, 1)
+    text = f"{shown:{'+' if signed else ''}.{digits}f}"
+    zero = f"{0:.{digits}f}"
+    return zero if text in (f"-{zero}", f"+{zero}") else text
 
 
 def percent_of(share: float) -> str:
@@ -241,10 +316,13 @@ def percent_of(share: float) -> str:
     return f"{percent:.1f} %" if percent == 0 or percent >= 1 else f"{percent:.2g} %"
 
 
-def _interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
+def _interval(
+    low: float | None, high: float | None, *, signed: bool = False, unit: str = ""
+) -> str:
     if low is None or high is None:
         return "-"
-    return f"[{_percent(low, signed=signed)}, {_percent(high, signed=signed)}]"
+    ends = (_percent(end, signed=signed, unit=unit) for end in (low, high))
+    return f"[{', '.join(ends)}]"
 
 
 def _count(value: int | None) -> str:

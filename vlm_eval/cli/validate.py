@@ -13,12 +13,20 @@ from pathlib import Path
 
 from vlm_eval.cli.options import add_include_path
 from vlm_eval.cli.text import WIDTH, printable, printable_lines
-from vlm_eval.core.errors import DataError, TaskError, UsageError, VlmEvalError
-from vlm_eval.core.types import condition_key
-from vlm_eval.runner.plan import rehearse
-from vlm_eval.tasks.factory import find_faults
+from vlm_eval.core.errors import (
+    DataError,
+    MissingData,
+    RunError,
+    TaskError,
+    UsageError,
+    VlmEvalError,
+)
+from vlm_eval.core.types import Answer, condition_key
+from vlm_eval.runner.rehearsal import Cast
+from vlm_eval.tasks.factory import find_faults, make_task
 from vlm_eval.tasks.index import TaskIndex, task_files
 from vlm_eval.tasks.loader import group_spec, load, spec_faults
+from vlm_eval.tasks.scoring import score
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.trials import Trial, samples, trial_faults
 from vlm_eval.tasks.yaml import Document, shown
@@ -93,13 +101,29 @@ def check_file(path: Path, index: TaskIndex) -> Report:
     task, faults_of_file = find_faults(document)
     if task is None:
         return Report(shown(path), (), faults_of_file)
+    task, notes = _with_data(task, document)
     trials, faults = _render(task)
     faults += _subtask_faults(task, index)
     example = None
     if trials:
         title = f"{trials[0].sample_id} under {condition_key(trials[0].condition) or 'no factor'}"
         example = f"{title}:\n{trials[0].prompt}"
-    return Report(f"{task.name} {task.version}", list(_facts(task, path, trials)), faults, example)
+    facts = [*_facts(task, path, trials), *notes]
+    return Report(f"{task.name} {task.version}", facts, faults, example)
+
+
+def _with_data(task: Task, document: Document) -> tuple[Task, list[str]]:
+    """Return the task, on its synthetic stand-in if its data is not at hand, and a note on that."""
+    try:
+        next(task.rows(), None)
+    except MissingData as error:
+        try:
+            return make_task(document, data="embedded"), [f"checked on embedded data: {error.what}"]
+        except UsageError:
+            return task, []
+    except DataError:
+        return task, []
+    return task, []
 
 
 def _check_group(path: Path, document: Document, index: TaskIndex) -> Report:
@@ -121,17 +145,20 @@ def _render(task: Task) -> tuple[list[Trial], list[VlmEvalError]]:
     try:
         for sample in samples(task, limit=SAMPLES):
             for condition in task.conditions():
-                trial, found = trial_faults(task, sample, condition)
+                made, found = trial_faults(task, sample, condition)
                 faults += found
-                trials += [] if trial is None else [trial]
+                trials += made
     except (TaskError, DataError) as error:
         faults.append(error)
     if not trials and not faults:
         faults.append(TaskError("the data source has no rows", where=task.where(("data",))))
     if trials and not faults:
         try:
-            rehearse(task, trials[0])
-        except TaskError as error:
+            cast = Cast(task)
+            for trial in trials:
+                cast.see(trial)
+            cast.rehearse()
+        except (TaskError, RunError) as error:
             faults.append(error)
     faults += [*_image_faults(trials), *_parser_faults(task, trials)]
     return trials, list(_gathered(faults))
@@ -151,14 +178,26 @@ def _image_faults(trials: Iterable[Trial]) -> Iterator[VlmEvalError]:
 
 
 def _parser_faults(task: Task, trials: Iterable[Trial]) -> list[VlmEvalError]:
-    """Check that the parser finds each right answer where it is all that is said."""
+    """Check that each right answer is found, and scored as right, where it is all that is said."""
     faults: dict[str, VlmEvalError] = {}
     for trial in trials:
         ask = task.ask(trial.condition)
-        parser = task.parser(ask)
-        found = None if parser is None else parser(trial.gold, trial.choices or ()).answer
-        if parser is not None and found != trial.gold:
-            what = f"the parser makes {found!r} of the right answer {trial.gold!r}"
+        if ask.parser is None:
+            continue
+        try:
+            found = score(
+                task,
+                condition=trial.condition,
+                gold=trial.gold,
+                choices=trial.choices,
+                outcome=Answer(text=trial.gold),
+                fields=trial.fields,
+            )
+        except (TaskError, RunError) as error:
+            faults.setdefault(error.what, error)
+            continue
+        if found.answer is None or not found.scores["accuracy"]:
+            what = f"the parser makes {found.answer!r} of the right answer {trial.gold!r}"
             faults.setdefault(what, TaskError(what, where=task.where(ask.origin["parser"])))
     return list(faults.values())
 
@@ -200,7 +239,7 @@ def _facts(task: Task, path: Path, trials: Sequence[Trial]) -> Iterator[str]:
     yield f"output {spec.output.kind}, {parser}, metrics {', '.join(m.name for m in spec.metrics)}"
     if spec.subtasks is not None:
         yield f"{len(spec.subtasks.values)} subtasks: {', '.join(spec.subtasks.values)}"
-    notice = task.source.info().notice if trials else None
+    notice = task.data_info().notice if trials else None
     if notice:
         yield notice
 

@@ -6,6 +6,7 @@
     ├── UsageError          a wrong argument: unknown name, contradictory flags
     ├── TaskError           a fault in a task file
     ├── DataError           a missing, broken or inconsistent data file
+    │   └── MissingData     a data set that is neither here nor on the hub
     ├── ModelError          a checkpoint that cannot be loaded or cannot do what a task asks
     └── RunError            a run folder that cannot be written, resumed or read
 
@@ -51,6 +52,38 @@ class TaskError(VlmEvalError):
 
 class DataError(VlmEvalError):
     """A missing, broken or inconsistent data file."""
+
+
+class MissingData(DataError):  # noqa: N818 - named after what it is, like FileNotFound
+    """A data set of which there is no local copy and which the hub does not give.
+
+    Parameters
+    ----------
+    what
+        What is missing, in one clause: "there is no copy of POPE".
+    layout
+        What a local copy must hold: "DIR/coco_pope_random.json, ... and DIR/val2014/*.jpg".
+    hub
+        The public hub id, if there is one.
+    task
+        The task that asks for it; sources leave it to :meth:`of_task`.
+    """
+
+    def __init__(
+        self, what: str, *, layout: str, hub: str | None = None, task: str = "TASK"
+    ) -> None:
+        self.layout, self.hub = layout, hub
+        online = "" if hub is None else f", or its hub copy with --data {task}=hub:{hub}"
+        super().__init__(
+            what,
+            where=None if task == "TASK" else f"task {task}",
+            hint=f"give a local copy with --data {task}=PATH ({layout}){online}, "
+            f"or --data {task}=embedded runs the synthetic stand-in",
+        )
+
+    def of_task(self, task: str) -> MissingData:
+        """Return the same error with the name of the task that asks for the data."""
+        return MissingData(self.what, layout=self.layout, hub=self.hub, task=task)
 
 
 class ModelError(VlmEvalError):

@@ -115,6 +115,25 @@ class Decoding:
 
 
 @dataclass(frozen=True)
+class Match:
+    """Images and texts whose agreement answers a question, for models that only compare the two.
+
+    One side is a single item, the other holds one item for each of the request's choices; choice i
+    is the pair of the single item with item i.
+
+    Attributes
+    ----------
+    images
+        One or more images.
+    texts
+        One or more texts.
+    """
+
+    images: tuple[ImageRef, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Request:
     """What a backend is sent: a conversation, and either options to score or how to generate.
 
@@ -128,16 +147,20 @@ class Request:
         Options to score by log-likelihood, at least two and distinct; None to generate.
     decoding
         How to generate; None when options are scored.
+    match
+        With ``choices``: what a contrastive model compares instead of reading the messages, if the
+        question can be put that way. Models that read the messages ignore it.
     """
 
     id: str
     messages: tuple[Message, ...]
     choices: tuple[str, ...] | None = None
     decoding: Decoding | None = None
+    match: Match | None = None
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
-        """The images in the order in which the model sees them."""
+        """The images of the messages, in the order in which the model sees them."""
         return tuple(
             part.image
             for message in self.messages
@@ -155,7 +178,8 @@ class Answer:
     text
         Generated text, special tokens removed; None when options were scored.
     logprobs
-        For each option, the sum of its tokens' natural log-probabilities given the prompt.
+        For each option, the sum of its tokens' natural log-probabilities given the prompt; of a
+        contrastive model, the similarity of image and text.
     token_counts
         For each option, the number of its tokens in that sum.
     finish
@@ -168,7 +192,9 @@ class Answer:
     finish: Literal["stop", "length", "scored"] = "stop"
 
 
-FailureKind: TypeAlias = Literal["oom", "image", "timeout", "provider", "unsupported", "bug"]
+FailureKind: TypeAlias = Literal[
+    "oom", "image", "timeout", "provider", "unsupported", "bug", "no_first_answer"
+]
 
 
 @dataclass(frozen=True)

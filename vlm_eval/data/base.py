@@ -4,6 +4,10 @@ A source turns its options into rows. A row is a mapping of field names to JSON-
 :class:`~vlm_eval.core.types.ImageRef`; the task file's templates make sample ids, prompts and gold
 answers from it. What depends on the condition (the drawing style of a board, the prompt of a rule)
 is added by :meth:`Source.fields`.
+
+Every source of a data set that can be held elsewhere takes the options ``path`` (a local copy),
+``hub`` (a hub id) and ``embedded`` (draw the synthetic stand-in), at most one of them, and raises
+:class:`~vlm_eval.core.errors.MissingData` where it has no data. ``--data`` sets them.
 """
 
 from __future__ import annotations
@@ -58,8 +62,13 @@ SOURCES: Registry[type[Source]] = Registry(
     "data source",
     {
         "boards": "vlm_eval.data.boards.source:Boards",
+        "cityscapes": "vlm_eval.data.cityscapes.source:Cityscapes",
         "pairs": "vlm_eval.data.pairs.source:Pairs",
+        "sugarcrepe": "vlm_eval.data.pairs.sugarcrepe:SugarCrepe",
+        "pope": "vlm_eval.data.pope.source:Pope",
         "scenes": "vlm_eval.data.scenes.source:Scenes",
+        "vlmbias": "vlm_eval.data.vlmbias.source:VlmBias",
+        "vqa": "vlm_eval.data.vqa.source:Vqa",
     },
     "vlm_eval.sources",
 )

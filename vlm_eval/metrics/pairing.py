@@ -22,10 +22,17 @@ def two_sides(
 ) -> tuple[Side, Side]:
     """Return the baseline's trials and the level's, each by pair id.
 
-    Conditions that exist on one side only, by the task's design, are left out. Trials that have
-    neither the score nor a failure are not about the score and do not enter either.
+    Conditions that exist on one side only, by the task's design, are left out; of a table that is
+    partial, so are pairs of which one side is not there, so that none of them counts as dropped.
+    Trials that have neither the score nor a failure are not about the score and do not enter
+    either.
     """
     one, other = (_side(table, factor, score, side) for side in (baseline, level))
+    if table.partial:
+        return (
+            {key: row for key, row in one.items() if key in other},
+            {key: row for key, row in other.items() if key in one},
+        )
     shared = {rest for _, rest in one} & {rest for _, rest in other}
     if not shared:
         return one, other
@@ -48,8 +55,13 @@ def sliced_sides(
 
 
 def answer_for(row: TableRow, score: str) -> str | None:
-    """Return the answer that a score is about: the paper's own parser's for ``*_literal``."""
-    return row.literal if score.endswith("_literal") else row.answer
+    """Return the answer that a score is about.
+
+    The paper's own parser's for ``*_literal``, another parser's for ``accuracy_NAME``.
+    """
+    if score.endswith("_literal"):
+        return row.literal
+    return row.also.get(score.removeprefix("accuracy_"), row.answer)
 
 
 def _side(table: Table, factor: str, score: str, level: Level) -> dict[PairId, TableRow]:

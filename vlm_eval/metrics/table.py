@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 from vlm_eval.core.registry import Registry
@@ -39,6 +39,11 @@ class TableRow:
     literal
         What the paper's own parser made of the same text: answer (None if nothing), where the task
         has one and text was generated; absent otherwise (see ``scores["accuracy_literal"]``).
+    also
+        The same of each other parser that the task names, by its name
+        (see ``scores["accuracy_NAME"]``).
+    text
+        The generated text, unchanged; None where options were scored or the trial failed.
     """
 
     sample_id: str
@@ -54,6 +59,8 @@ class TableRow:
     token_counts: tuple[int, ...] | None = None
     parser_rule: str = ""
     literal: str | None = None
+    also: Mapping[str, str | None] = field(default_factory=dict)
+    text: str | None = None
 
     def value(self, name: str) -> Level | None:
         """Return a factor level or, failing that, a field of this row."""
@@ -79,6 +86,9 @@ class Table:
         Expected accuracy of guessing, if known.
     controls
         For each factor, the levels that are noise-floor controls.
+    partial
+        Whether some samples have no trial under some conditions by the task's design (`applies`).
+        A trial that is not in the table then drops no pair: there may never have been one.
     """
 
     task: str
@@ -86,11 +96,12 @@ class Table:
     rows: tuple[TableRow, ...]
     chance: float | None = None
     controls: Mapping[str, tuple[Level, ...]] | None = None
+    partial: bool = False
 
     def where(self, **values: Level) -> Table:
         """Return the table of the rows with these factor levels or fields."""
         kept = tuple(r for r in self.rows if all(r.value(k) == v for k, v in values.items()))
-        return Table(self.task, self.factors, kept, self.chance, self.controls)
+        return replace(self, rows=kept)
 
 
 class Metric(Protocol):
@@ -110,6 +121,19 @@ METRICS: Registry[type[Metric]] = Registry(
         "fixation": "vlm_eval.metrics.fixation:Fixation",
         "versus_base": "vlm_eval.metrics.fixation:VersusBase",
         "minimal_pairs": "vlm_eval.metrics.minimal_pairs:MinimalPairs",
+        "order_consistency": "vlm_eval.metrics.consistency:OrderConsistency",
+        "misalignment": "vlm_eval.metrics.misalignment:Misalignment",
+        "top_k": "vlm_eval.metrics.top_k:TopK",
+        "chair": "vlm_eval.metrics.chair:Chair",
+        "presence": "vlm_eval.metrics.presence:Presence",
+        "stability": "vlm_eval.metrics.stability:Stability",
+        "margins": "vlm_eval.metrics.margins:Margins",
+        "prior_agreement": "vlm_eval.metrics.prior_agreement:PriorAgreement",
+        "decay": "vlm_eval.metrics.decay:Decay",
+        "bleu": "vlm_eval.metrics.text_overlap:Bleu",
+        "chrf": "vlm_eval.metrics.text_overlap:ChrF",
+        "grouped_accuracy": "vlm_eval.metrics.grouped:GroupedAccuracy",
+        "prior_bias": "vlm_eval.metrics.bias:PriorBias",
     },
     "vlm_eval.metrics",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # What a model may say of itself that does not decide its answers: a run may be continued elsewhere.
 MODEL_MAY_CHANGE = (
-    "batch_size", "counters", "device", "device_map", "source", "versions", "vision_memo",
+    "counters", "device", "device_map", "engine", "source", "versions",
 )  # fmt: skip
 
 
@@ -72,7 +72,8 @@ def evaluate(
     gen_kwargs
         Fields of :class:`~vlm_eval.core.types.Decoding` to change, such as ``max_new_tokens``.
     data
-        Task (or group) name to the folder or ``hub:ID`` of its data.
+        Task (or group) name to where its data lies: a folder or file, ``hub:ID``, ``hub`` for the
+        task's own hub data set, or ``embedded`` for the synthetic stand-in.
     include_path
         A folder, or several, with more task files.
     model_args, batch_size, device, dtype
@@ -173,13 +174,13 @@ def load_tasks(
     from vlm_eval.tasks.index import TaskIndex
 
     index = TaskIndex(include_path)
-    chosen = index.resolve(names)
-    places = _data_places(index, chosen, data or {})
-    return [index.load(name, data=places.get(name), output=output) for name in chosen]
+    chosen = index.choose(names)
+    places = {**chosen, **_data_places(index, chosen, data or {})}
+    return [index.load(name, data=places[name], output=output) for name in chosen]
 
 
 def _data_places(
-    index: TaskIndex, chosen: Sequence[str], data: Mapping[str, str]
+    index: TaskIndex, chosen: Collection[str], data: Mapping[str, str]
 ) -> dict[str, str]:
     places: dict[str, str] = {}
     for word, place in data.items():

@@ -2,21 +2,23 @@
 
 The unit of work is a list of trials. A unit needs nothing but the model and the records, and can be
 done again at any time: what is recorded is not asked again. Trials that ask the same thing, in one
-unit or in two, share one question.
+unit or in two, share one question. Trials that depend on the answer to another of their sample,
+which is in the same unit, are rendered and asked once that has one.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TypeAlias
 
-from vlm_eval.core.errors import ModelError
-from vlm_eval.core.types import Answer, Failure, Outcome, Request, Response
+from vlm_eval.core.errors import ModelError, TaskError
+from vlm_eval.core.types import Answer, Failure, Outcome, Request, Response, condition_key
 from vlm_eval.models.base import Capabilities, Model
 from vlm_eval.runner.progress import Progress
 from vlm_eval.runner.records import Record, RecordIndex, RecordWriter, record_key
+from vlm_eval.tasks.rendering import FIRST_ANSWER
 from vlm_eval.tasks.scoring import score
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.trials import Trial
@@ -61,6 +63,37 @@ class Executor:
         RunError
             If a record cannot be written; what was recorded stays.
         """
+        trials = list(unit)
+        self._run(task, (trial for trial in trials if trial.follow is None))
+        if any(trial.follow is not None for trial in trials):
+            self._run(task, self._given(task, trials))
+
+    def _given(self, task: Task, trials: Sequence[Trial]) -> Iterator[Trial]:
+        """Yield the trials that follow others as they are asked; record those that cannot be."""
+        first = {(trial.sample_id, condition_key(trial.condition)): trial for trial in trials}
+        for trial in trials:
+            if trial.follow is None:
+                continue
+            condition = condition_key(trial.follow.condition)
+            before = self._index.find(_key(first[trial.sample_id, condition]))
+            if before is None or before.answer is None:
+                why = f"the trial under {condition} has no answer to follow"
+                self._record_unasked(task, trial, Failure("no_first_answer", why, attempts=0))
+                continue
+            try:
+                yield trial.follow.render(before.answer)
+            except TaskError as error:
+                self._record_unasked(task, trial, Failure("bug", str(error), attempts=0))
+
+    def _record_unasked(self, task: Task, trial: Trial, failure: Failure) -> None:
+        request = Request(id="", messages=(), choices=trial.request.choices)
+        unasked = replace(
+            trial, request=request, prompt="", fields={**trial.fields, FIRST_ANSWER: None}
+        )
+        if not self.recorded(unasked):
+            self._record(task, [unasked], failure, 0.0)
+
+    def _run(self, task: Task, unit: Iterable[Trial]) -> None:
         waiting: dict[str, list[Trial]] = {}
         for trial in unit:
             if not self.recorded(trial):
@@ -89,8 +122,7 @@ class Executor:
 
     def recorded(self, trial: Trial) -> bool:
         """Whether a trial needs no work."""
-        key = record_key(trial.task, trial.sample_id, trial.condition, trial.request.id)
-        return self._index.has(key, answered=self._answered_only)
+        return self._index.has(_key(trial), answered=self._answered_only)
 
     def _record(
         self, task: Task, trials: Iterable[Trial], outcome: Outcome, seconds: float
@@ -102,8 +134,16 @@ class Executor:
             seconds = 0.0  # the others did not cost anything
 
 
+def _key(trial: Trial) -> str:
+    return record_key(trial.task, trial.sample_id, trial.condition, trial.request.id)
+
+
 def unsupported(request: Request, able: Capabilities) -> str | None:
     """Return why a model cannot be asked this at all, None if it can."""
+    if not able.chat:
+        if request.choices is None or request.match is None:
+            return "the model only compares images with texts, and this task has no match"
+        return None
     images = len(request.images)
     if request.choices is not None and not able.loglikelihood:
         return "the model cannot score options"
@@ -192,6 +232,7 @@ def make_record(task: Task, trial: Trial, outcome: Outcome, seconds: float) -> R
         parser_rule=found.parser_rule or None,
         literal_answer=found.literal_answer,
         literal_rule=found.literal_rule,
+        also=found.also,
         scores=found.scores,
         seconds=seconds,
     )

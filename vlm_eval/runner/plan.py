@@ -7,18 +7,16 @@ shows before the model is loaded and before anything is written, and not after a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
-from vlm_eval.core.errors import DataError, TaskError
-from vlm_eval.core.types import Answer, Level
-from vlm_eval.metrics.table import Table, TableRow
-from vlm_eval.tasks.scoring import score
+from vlm_eval.core.errors import DataError
+from vlm_eval.runner.rehearsal import Cast
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.trials import Trial, expand
 
-UNIT = 512  # trials: enough for a backend to group and sort, few enough to hold in memory
+UNIT = 512  # trials at least: enough for a backend to group and sort, few enough to hold in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +54,8 @@ class Plan:
     trials
         How many trials it has.
     requests
-        How many distinct requests those are.
+        How many distinct requests those are, trials that follow another counted as if that had been
+        answered rightly.
     """
 
     task: Task
@@ -65,9 +64,14 @@ class Plan:
     requests: int
 
     def units(self) -> Iterator[list[Trial]]:
-        """Yield the trials again, in units of work, a sample's trials next to each other."""
-        trials = trials_of(self.task, self.settings)
-        while unit := list(islice(trials, UNIT)):
+        """Yield the trials again, in units of work; all trials of a sample are in one unit."""
+        unit: list[Trial] = []
+        for _, trials in groupby(trials_of(self.task, self.settings), lambda t: t.sample_id):
+            unit += trials
+            if len(unit) >= UNIT:
+                yield unit
+                unit = []
+        if unit:
             yield unit
 
     def describe(self) -> dict[str, Any]:
@@ -86,79 +90,24 @@ def make_plans(tasks: Sequence[Task], settings: Settings) -> list[Plan]:
     Raises
     ------
     TaskError, DataError, UsageError
-        As :func:`vlm_eval.tasks.trials.expand`, :func:`rehearse`; or if there are no samples.
+        As :func:`vlm_eval.tasks.trials.expand`, :func:`~vlm_eval.runner.rehearsal.rehearse`; or if
+        there are no samples.
     """
     return [_plan(task, settings) for task in tasks]
 
 
 def _plan(task: Task, settings: Settings) -> Plan:
-    trials, requests, first, known = 0, set(), None, dict[str, Any]()
+    trials, requests, cast = 0, set(), Cast(task)
     for trial in trials_of(task, settings):
         trials += 1
         requests.add(trial.request.id)
-        first = first or trial
-        if not trial.fields.keys() <= known.keys():
-            known = {**trial.fields, **known}
-    if first is None:
+        cast.see(trial)
+    if not trials:
         raise DataError("the data source has no rows", where=task.where(("data",)))
-    rehearse(task, replace(first, fields=known))
+    cast.rehearse()
     return Plan(task, settings, trials, len(requests))
-
-
-def rehearse(task: Task, trial: Trial) -> None:
-    """Compute every metric of a task from one trial, as if it had been answered rightly.
-
-    Finds metrics and slices that ask for a factor, level, field or score that there is not, which
-    must not come to light when the model has been asked everything.
-
-    Raises
-    ------
-    TaskError
-        At the first such metric.
-    """
-    choices = trial.request.choices
-    scored = Answer(
-        logprobs=tuple(-float(choice != trial.gold) for choice in choices or ()),
-        token_counts=(1,) * len(choices or ()),
-        finish="scored",
-    )
-    found = score(
-        task,
-        condition=trial.condition,
-        gold=trial.gold,
-        choices=trial.choices,
-        outcome=Answer(text=trial.gold) if choices is None else scored,
-        fields=trial.fields,
-    )
-    row = TableRow(
-        sample_id=trial.sample_id,
-        cluster=trial.cluster,
-        condition=trial.condition,
-        fields=trial.fields,
-        gold=trial.gold,
-        answer=found.answer,
-        scores=found.scores,
-        choices=trial.choices,
-        logprobs=None if choices is None else scored.logprobs,
-        token_counts=None if choices is None else scored.token_counts,
-        parser_rule=found.parser_rule,
-        literal=found.literal_answer,
-    )
-    for i, metric in enumerate(task.metrics):
-        try:
-            metric(empty_table(task, (row,)))
-        except TaskError as error:
-            sliced = any(repr(name) in error.what for name in task.spec.slices)
-            where = task.where(("slices",) if sliced else ("metrics", i))
-            raise TaskError(error.what, where=where, hint=error.hint) from error
 
 
 def trials_of(task: Task, settings: Settings) -> Iterator[Trial]:
     """Yield the trials of a task under a run's settings."""
     return expand(task, limit=settings.limit, seed=settings.seed, decoding=settings.decoding)
-
-
-def empty_table(task: Task, rows: tuple[TableRow, ...] = ()) -> Table:
-    """Return the table of a task, without rows or with these."""
-    factors: dict[str, tuple[Level, ...]] = dict(task.factors)
-    return Table(task.name, factors, rows, task.chance, task.spec.controls)

@@ -27,6 +27,7 @@ from typing import Any, Literal, Self
 from vlm_eval.core.errors import RunError
 from vlm_eval.core.hashing import digest
 from vlm_eval.core.types import Level
+from vlm_eval.tasks.rendering import FIRST_ANSWER
 
 FSYNC_SECONDS = 2.0
 
@@ -38,11 +39,13 @@ class Record:
     Attributes
     ----------
     request_hash
-        Digest of what the model was asked. Trials that ask the same thing share it.
+        Digest of what the model was asked. Trials that ask the same thing share it. Empty where
+        nothing could be asked, because the trial follows another that has no answer.
     task, sample_id, cluster, condition
         Which trial this is, and what it shares randomness with.
     fields
-        JSON-able fields of the sample under the condition.
+        JSON-able fields of the sample under the condition; of a trial that follows another also
+        ``first_answer``, what that was answered.
     gold
         The right answer.
     prompt
@@ -63,6 +66,8 @@ class Record:
         What the task's parser found, and by which rule; None and ``none`` if nothing.
     literal_answer, literal_rule
         The same by the paper's own parser; None where the task names none.
+    also
+        What the task's other parsers found, by name; None where one found nothing.
     scores
         Scores of this trial by name; empty for a failure.
     seconds
@@ -89,6 +94,7 @@ class Record:
     parser_rule: str | None = None
     literal_answer: str | None = None
     literal_rule: str | None = None
+    also: Mapping[str, str | None] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -131,7 +137,7 @@ class Record:
 
 _NAMES = tuple(f.name for f in fields(Record))
 _TUPLES = ("images", "choices", "logprobs", "token_counts")
-_MAPPINGS = ("condition", "fields", "scores", "failure")
+_MAPPINGS = ("condition", "fields", "also", "scores", "failure")
 _NULLABLE = frozenset(
     ("choices", "failure", "raw", "finish", "logprobs", "token_counts", "answer", "parser_rule",
      "literal_answer", "literal_rule")
@@ -296,6 +302,7 @@ class RecordIndex:
         self.torn = 0
         self._by_key: dict[str, Place] = {}
         self._by_request: dict[str, Place] = {}
+        self._followed: set[str] = set()
         for path in record_files(folder):
             for offset, line in _lines(path):
                 try:
@@ -308,10 +315,20 @@ class RecordIndex:
                     self.add(record, Place(path, offset, record.outcome == "answer"))
 
     def add(self, record: Record, place: Place) -> None:
-        """Note a record that was read or has just been written."""
-        for table, key in ((self._by_key, record.key), (self._by_request, record.request_hash)):
-            if place.answered or not (key in table and table[key].answered):
-                table[key] = place
+        """Note a record that was read or has just been written.
+
+        What could not be asked for want of a first answer is forgotten once it has been asked.
+        """
+        _keep(self._by_key, record.key, place)
+        if not record.request_hash:
+            if record.key in self._followed:
+                del self._by_key[record.key]
+            return
+        _keep(self._by_request, record.request_hash, place)
+        if FIRST_ANSWER in record.fields:
+            unasked = record_key(record.task, record.sample_id, record.condition, "")
+            self._followed.add(unasked)
+            self._by_key.pop(unasked, None)
 
     def count(self, *, answered: bool = False) -> int:
         """Return how many trials are recorded, or (with ``answered``) recorded with an answer."""
@@ -325,11 +342,12 @@ class RecordIndex:
     def asked(self, request_hash: str, *, answered: bool = False) -> Record | None:
         """Return a record of this request by any trial, None if there is none."""
         place = self._by_request.get(request_hash)
-        if place is None or (answered and not place.answered):
-            return None
-        with place.path.open("rb") as file:
-            file.seek(place.offset)
-            return Record.from_line(file.readline())
+        return None if place is None or (answered and not place.answered) else _at(place)
+
+    def find(self, key: str) -> Record | None:
+        """Return the winning record of a key, None if there is none."""
+        place = self._by_key.get(key)
+        return None if place is None else _at(place)
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the winning record of every key, in the order of the files."""
@@ -338,6 +356,17 @@ class RecordIndex:
             for offset, line in _lines(path):
                 if (path, offset) in wanted:
                     yield Record.from_line(line)
+
+
+def _keep(table: dict[str, Place], key: str, place: Place) -> None:
+    if place.answered or not (key in table and table[key].answered):
+        table[key] = place
+
+
+def _at(place: Place) -> Record:
+    with place.path.open("rb") as file:
+        file.seek(place.offset)
+        return Record.from_line(file.readline())
 
 
 def record_files(folder: Path) -> list[Path]:

@@ -8,7 +8,6 @@ of work, on interruptions or on the number of processes.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,20 +16,18 @@ from typing import Any
 
 from vlm_eval.core.errors import RunError, VlmEvalError
 from vlm_eval.core.types import condition_key
-from vlm_eval.metrics.table import Metric, Table, TableRow
+from vlm_eval.metrics.table import TableRow
 from vlm_eval.runner.execute import outcome_of
 from vlm_eval.runner.folder import RUN, RunFolder
-from vlm_eval.runner.plan import empty_table
 from vlm_eval.runner.provenance import now
 from vlm_eval.runner.records import Record, RecordIndex, record_files
+from vlm_eval.runner.rehearsal import measured
 from vlm_eval.runner.results import Counts, Results, TaskResult
 from vlm_eval.stats.results import Comparison, Estimate
 from vlm_eval.tasks.factory import make_task
 from vlm_eval.tasks.scoring import Scored, score
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.yaml import Document
-
-ACCURACY, LITERAL = "accuracy", "accuracy_literal"
 
 
 def summarise(folder: RunFolder, tasks: Sequence[Task]) -> Results:
@@ -98,8 +95,7 @@ def _summarise(task: Task, records: Sequence[Record], manifest: Mapping[str, Any
         (_row(record, scored) for record, scored in found),
         key=lambda row: (row.sample_id, condition_key(row.condition)),
     )
-    table = empty_table(task, tuple(rows))
-    numbers = [number for metric in metrics_of(task, table) for number in metric(table)]
+    numbers = list(measured(task, task.table(tuple(rows))))
     return TaskResult(
         task=task.name,
         version=task.version,
@@ -111,20 +107,6 @@ def _summarise(task: Task, records: Sequence[Record], manifest: Mapping[str, Any
         estimates=tuple(number for number in numbers if isinstance(number, Estimate)),
         comparisons=tuple(number for number in numbers if isinstance(number, Comparison)),
     )
-
-
-def metrics_of(task: Task, table: Table) -> list[Metric]:
-    """Return a task's metrics; those of the accuracy again with what the paper's own parser found.
-
-    Whether there is such a score depends on how the task was asked: not where options were scored.
-    """
-    metrics = list(task.metrics)
-    if any(LITERAL in row.scores for row in table.rows):
-        for metric in task.metrics:
-            options: Any = metric
-            if getattr(options, "score", None) == ACCURACY:
-                metrics.append(dataclasses.replace(options, score=LITERAL))
-    return metrics
 
 
 def _score(task: Task, record: Record) -> Scored:
@@ -153,6 +135,8 @@ def _row(record: Record, scored: Scored) -> TableRow:
         token_counts=record.token_counts,
         parser_rule=scored.parser_rule,
         literal=scored.literal_answer,
+        also=scored.also,
+        text=record.raw,
     )
 
 

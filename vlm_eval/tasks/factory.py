@@ -13,17 +13,21 @@ from typing import Any, TypeVar
 from vlm_eval.core.errors import TaskError, UsageError, did_you_mean
 from vlm_eval.core.options import build
 from vlm_eval.core.registry import Registry
+from vlm_eval.core.types import condition_key
 from vlm_eval.data.base import SOURCES
-from vlm_eval.metrics.table import METRICS, Table
+from vlm_eval.metrics.table import METRICS
 from vlm_eval.parsers.base import PARSERS
 from vlm_eval.prompts import templates
+from vlm_eval.scorers.base import SCORERS
 from vlm_eval.tasks.loader import spec_faults, task_spec
-from vlm_eval.tasks.spec import Data, Kind, Named, Output, TaskSpec
+from vlm_eval.tasks.spec import Case, Data, Kind, Named, Output, TaskSpec
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.yaml import Document, PathInFile
 from vlm_eval.transforms.base import TRANSFORMS
 
 T = TypeVar("T")
+PLACES = ("path", "hub", "embedded")
+"""Options of a source that say where the data lies; each excludes the others."""
 
 
 def make_task(document: Document, *, data: str | None = None, output: str | None = None) -> Task:
@@ -34,8 +38,9 @@ def make_task(document: Document, *, data: str | None = None, output: str | None
     document
         The merged task file.
     data
-        Where the data lies instead: a path, or ``hub:`` and the id of a data set; then options of
-        the source, as in ``pairs/,columns=winoground``.
+        Where the data lies instead: a path, ``hub:`` and the id of a data set, ``hub`` for the
+        task's own, or ``embedded`` for the synthetic stand-in; then options of the source, as in
+        ``pairs/,columns=winoground``.
     output
         ``choice`` or ``generate`` instead of the file's own output kind.
 
@@ -79,29 +84,46 @@ def _construct(
         try:
             return build(registry, options, where=None)
         except TaskError as error:
-            faults.append(_located(error, document, path, key))
+            if not _is_template(error, options):  # else it is checked with the row
+                faults.append(_located(error, document, path, key))
             return None
 
     source = make(SOURCES, _data_options(spec.data, data), ("data",), "source")
     metrics = [
         make(METRICS, _metric_options(m, spec), ("metrics", i)) for i, m in enumerate(spec.metrics)
     ]
-    holders: list[tuple[PathInFile, Any]] = [((), spec)]
-    holders += [(("cases", i), case) for i, case in enumerate(spec.cases)]
-    for prefix, holder in holders:
-        if holder.parser is not None:
-            make(PARSERS, holder.parser.options(), (*prefix, "parser"))
-            if holder.parser.literal is not None:
-                make(PARSERS, holder.parser.literal.options(), (*prefix, "parser", "literal"))
+    for registry, named, path in _named(spec):
+        make(registry, named.options(), path)
     if source is None:
         if data is not None:
-            raise UsageError(f"--data {spec.task}={data}: {faults[0].what}", hint=faults[0].hint)
+            raise _data_fault(spec, data, faults[0])
         return None, faults
     task = Task(spec, document, source, tuple(m for m in metrics if m is not None))
     faults += _factor_faults(task)
     if not faults:
         faults += [*_condition_faults(task), *_metric_faults(task)]
     return task, faults
+
+
+def _named(spec: TaskSpec) -> Iterator[tuple[Registry[type[Any]], Named, PathInFile]]:
+    """Yield the parsers and scorers of the task and of its cases, and where they stand."""
+    holders: list[tuple[PathInFile, TaskSpec | Case]] = [((), spec)]
+    holders += [(("cases", i), case) for i, case in enumerate(spec.cases)]
+    for prefix, holder in holders:
+        if holder.scorer is not None:
+            yield SCORERS, holder.scorer, (*prefix, "scorer")
+        if holder.parser is not None:
+            yield PARSERS, holder.parser, (*prefix, "parser")
+            if holder.parser.literal is not None:
+                yield PARSERS, holder.parser.literal, (*prefix, "parser", "literal")
+            for i, named in enumerate(holder.parser.also):
+                yield PARSERS, named, (*prefix, "parser", "also", i)
+
+
+def _is_template(error: TaskError, options: Mapping[str, Any]) -> bool:
+    """Whether an error is about the value of an option that is only known with the row."""
+    named = re.search(r"option '([^'.]+)[^']*':", error.what)
+    return named is not None and "{{" in str(options.get(named[1]))
 
 
 def _located(
@@ -121,13 +143,27 @@ def _data_options(data: Data, override: str | None) -> dict[str, Any]:
         return options
     # "PLACE,columns=winoground": a comma in a path is one only where an option follows it.
     place, *more = re.split(r",(?=\w+=)", override)
-    options = {key: item for key, item in options.items() if key not in {"path", "hub"}}
+    own_hub = options.get("hub")
+    options = {key: item for key, item in options.items() if key not in PLACES}
     options |= dict(item.split("=", 1) for item in more)
-    if place.startswith("hub:"):
-        if not place.removeprefix("hub:").strip():
-            raise UsageError(f"--data {override!r} names no data set", hint="write hub:OWNER/NAME")
-        return {**options, "hub": place.removeprefix("hub:")}
-    return {**options, "path": place}
+    if place == "embedded":
+        return {**options, "embedded": True}
+    if place != "hub" and not place.startswith("hub:"):
+        return {**options, "path": place}
+    hub = own_hub if place == "hub" else place.removeprefix("hub:").strip()
+    if not hub:
+        whose = "the task names no hub data set of its own" if place == "hub" else "names none"
+        raise UsageError(f"--data {override!r}: {whose}", hint="write hub:OWNER/NAME")
+    return {**options, "hub": hub}
+
+
+def _data_fault(spec: TaskSpec, data: str, fault: TaskError) -> UsageError:
+    where = f"--data {spec.task}={data}"
+    for place in PLACES:
+        if f"no option {place!r}" in fault.what:
+            what = {"path": "no path", "hub": "no hub id", "embedded": "no stand-in to draw"}[place]
+            return UsageError(f"{where}: the data source {spec.data.source} has {what}")
+    return UsageError(f"{where}: {fault.what}", hint=fault.hint)
 
 
 def _metric_options(metric: Named, spec: TaskSpec) -> dict[str, Any]:
@@ -186,12 +222,34 @@ def _condition_faults(task: Task) -> list[TaskError]:
     attempt(task.conditions)
     for condition in [] if found else task.conditions():
         attempt(lambda c=condition: _check_ask(task, c))  # type: ignore[misc]
+    if not found:
+        attempt(lambda: _check_follows(task))
     return list(found.values())
+
+
+def _check_follows(task: Task) -> None:
+    """Check that what is asked first exists, and follows nothing itself."""
+    conditions = task.conditions()
+    where = task.where(("follows", "condition"))
+    followed = 0
+    for condition in conditions:
+        first = task.first(condition)
+        if first is None:
+            continue
+        followed += 1
+        if first not in conditions:
+            missing = condition_key(first)
+            raise TaskError(f"there is no condition {missing} to be asked first", where=where)
+        if task.first(first) is not None:
+            what = f"the condition {condition_key(first)}, to be asked first, follows one itself"
+            raise TaskError(what, where=where)
+    if task.spec.follows is not None and not followed:
+        raise TaskError("holds under no condition", where=task.where(("follows", "when")))
 
 
 def _metric_faults(task: Task) -> Iterator[TaskError]:
     """Ask every metric for an empty table: it says which factor or level it does not find."""
-    empty = Table(task.name, task.factors, (), task.chance, task.spec.controls)
+    empty = task.table(())
     for i, metric in enumerate(task.metrics):
         try:
             metric(empty)
@@ -209,6 +267,8 @@ def _check_ask(task: Task, condition: Mapping[str, Any]) -> None:
     for i, transform in enumerate(ask.image.transform):
         path = (*ask.origin["image"], "transform", i)
         try:
+            if not templates.holds(transform.when, condition, where=""):
+                continue
             options = templates.value(transform.options(), condition, where="")
         except TaskError:
             continue  # it uses a field of the row, and is checked with the row

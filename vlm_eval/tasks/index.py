@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from vlm_eval.core.errors import TaskError, UsageError, VlmEvalError, did_you_mean
 from vlm_eval.tasks.factory import make_task
@@ -22,6 +22,7 @@ from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.yaml import Document, shown
 
 ENTRY_POINTS = "vlm_eval.tasks"
+_Chosen: TypeAlias = tuple[str, str | None]  # a task, and what the group above it says of its data
 # What another package's module raises when it is at fault; none of it may stop the built-in tasks.
 _PLUGIN_FAULTS = (
     ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError,
@@ -62,6 +63,7 @@ class Group:
     title: str
     members: tuple[str, ...]
     file: Path
+    data: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,14 @@ class TaskIndex:
         return list(self._found.broken.values())
 
     def resolve(self, names: str | Sequence[str]) -> list[str]:
+        """Return the tasks that names stand for. Parameters and errors are those of `choose`."""
+        return list(self.choose(names))
+
+    def choose(self, names: str | Sequence[str]) -> dict[str, str | None]:
         """Return the tasks that names stand for, without repetition and in the order given.
+
+        The value of a task is what the group through which it was chosen says of its data; None if
+        there is no such group, or the task was also chosen in another way.
 
         Parameters
         ----------
@@ -141,7 +150,10 @@ class TaskIndex:
         words = [word.strip() for text in given for word in text.split(",") if word.strip()]
         if not words:
             raise UsageError("no task is named", hint="`vlm_eval ls` lists them")
-        return list(dict.fromkeys(name for word in words for name in self._expand(word, ())))
+        found: dict[str, str | None] = {}
+        for name, data in (pair for word in words for pair in self._expand(word, ())):
+            found[name] = data and found.get(name, data)
+        return found
 
     def entry(self, name: str) -> Entry:
         """Return what is known of a task. Raises UsageError or TaskError as `resolve`."""
@@ -201,7 +213,9 @@ class TaskIndex:
         if "group" in document.data:
             spec = group_spec(document)
             self._claim(spec.group, path)
-            self._found.groups[spec.group] = Group(spec.group, spec.title, spec.tasks, path)
+            self._found.groups[spec.group] = Group(
+                spec.group, spec.title, spec.tasks, path, spec.data
+            )
             return
         for entry in _entries(path, document):
             self._claim(entry.name, path)
@@ -213,40 +227,42 @@ class TaskIndex:
             what = f"two files define {name!r}: {shown(other.file)} and {shown(path)}"
             raise _DuplicateNameError(what, hint="rename one of them")
 
-    def _expand(self, word: str, above: tuple[str, ...]) -> list[str]:
+    def _expand(self, word: str, above: tuple[str, ...]) -> list[_Chosen]:
         if word in self._found.tasks:
-            return [word]
+            return [(word, None)]
         if word in self._found.groups:
             return self._members(self._found.groups[word], above)
         if word.startswith("tag:"):
             tag = word.removeprefix("tag:")
             if tag not in self.tags:
                 raise UsageError(f"unknown tag {tag!r}", hint=did_you_mean(tag, self.tags))
-            return self.tags[tag]
+            return [(name, None) for name in self.tags[tag]]
         if any(sign in word for sign in "*?["):
             return self._glob(word, above)
         raise self._unknown(word)
 
-    def _members(self, group: Group, above: tuple[str, ...]) -> list[str]:
+    def _members(self, group: Group, above: tuple[str, ...]) -> list[_Chosen]:
         if group.name in above:
             raise TaskError(f"group {group.name} holds itself", where=shown(group.file))
         above = (*above, group.name)
         try:
-            return [name for member in group.members for name in self._expand(member, above)]
+            found = [pair for member in group.members for pair in self._expand(member, above)]
         except UsageError as error:
             where = f"{shown(group.file)}: key 'tasks'"
             raise TaskError(error.what, where=where, hint=error.hint) from error
+        return [(name, data or group.data) for name, data in found]
 
-    def _glob(self, pattern: str, above: tuple[str, ...]) -> list[str]:
+    def _glob(self, pattern: str, above: tuple[str, ...]) -> list[_Chosen]:
         groups = [group for group in self.groups if fnmatch.fnmatchcase(group.name, pattern)]
         tasks = {e.name: e for e in self.tasks if fnmatch.fnmatchcase(e.name, pattern)}
         found = [
-            name
+            pair
             for group in groups
             if group.name not in above
-            for name in self._members(group, above)
+            for pair in self._members(group, above)
+            if self._found.tasks[pair[0]].parent not in tasks
         ]
-        found += [name for name, entry in tasks.items() if entry.parent not in tasks]
+        found += [(name, None) for name, entry in tasks.items() if entry.parent not in tasks]
         if not found:
             known = [*self._found.tasks, *self._found.groups]
             hint = did_you_mean(pattern, known)

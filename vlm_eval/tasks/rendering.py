@@ -11,7 +11,16 @@ from typing import Any
 from vlm_eval.core.errors import TaskError, did_you_mean
 from vlm_eval.core.hashing import canonical_json, derive_seed
 from vlm_eval.core.options import build
-from vlm_eval.core.types import Condition, ImageRef, Message, Part, Picture, Text, condition_key
+from vlm_eval.core.types import (
+    Condition,
+    ImageRef,
+    Match,
+    Message,
+    Part,
+    Picture,
+    Text,
+    condition_key,
+)
 from vlm_eval.data.base import Row
 from vlm_eval.prompts import templates
 from vlm_eval.tasks.spec import Ask
@@ -20,6 +29,9 @@ from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.yaml import PathInFile
 from vlm_eval.transforms.apply import apply
 from vlm_eval.transforms.base import TRANSFORMS, Transform
+
+FIRST_ANSWER = "first_answer"
+"""In templates and records of a trial that follows another: what the model answered to that."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,8 @@ class Rendering:
     task, ask
         The task, and what the condition asks.
     context
-        What templates may use: the sample's fields under the condition, and its levels.
+        What templates may use: the sample's fields under the condition, its levels, and for a
+        condition that follows another one `FIRST_ANSWER`.
     who
         The sample and the condition, for messages.
     """
@@ -42,15 +55,30 @@ class Rendering:
     who: str
 
     @classmethod
-    def of(cls, task: Task, sample_id: str, row: Row, condition: Condition) -> Rendering:
-        """Return the rendering of a row under a condition.
+    def of(
+        cls,
+        task: Task,
+        sample_id: str,
+        row: Row,
+        condition: Condition,
+        first_answer: str | None = None,
+    ) -> Rendering | None:
+        """Return the rendering of a row under a condition; None if `applies` says there is none.
+
+        Parameters
+        ----------
+        task, sample_id, row, condition
+            What is rendered.
+        first_answer
+            What the model answered first, under a condition that follows another one.
 
         Raises
         ------
         DataError
             If the source cannot make the row's fields.
         TaskError
-            If a factor has the name of a field, which templates could then not read.
+            If a factor has the name of a field, which templates could then not read; or `applies`
+            fails.
         """
         given = task.source.fields(row, condition)
         who = f"sample {sample_id!r} under {condition_key(condition) or 'its one condition'}"
@@ -61,6 +89,15 @@ class Rendering:
                     f"the data has a field {name!r} too", where=where, hint="rename the factor"
                 )
         context = {**given, **condition}
+        if task.spec.applies is not None:
+            where = f"{task.where(('applies',))}, {who}"
+            if not templates.holds(task.spec.applies, context, where=where):
+                return None
+        if first_answer is not None:
+            if FIRST_ANSWER in context:
+                where = f"{task.where(('follows',))}, {who}"
+                raise TaskError(f"the data has a field {FIRST_ANSWER!r} too", where=where)
+            context[FIRST_ANSWER] = first_answer
         return cls(task, task.ask(condition), context, who)
 
     def messages(self, seed: int) -> tuple[Message, ...]:
@@ -88,6 +125,7 @@ class Rendering:
     def faults(self) -> list[TaskError]:
         """Return what is wrong with each part, each option and the answer, one error for each."""
         checks: list[Callable[[], object]] = [self.choices, lambda: self.gold(None)]
+        checks.append(lambda: self.match(self.choices(), 0))
         for _, parts in self.ask.prompt.turns(self.ask.image.field):
             checks += [partial(self._part, part, path, 0) for part, path in parts]
         found = []
@@ -99,13 +137,19 @@ class Rendering:
         return found
 
     def choices(self) -> tuple[str, ...] | None:
-        """Return the options, if there are any. Raises TaskError if one is empty or repeated."""
+        """Return the options, if there are any.
+
+        Raises
+        ------
+        TaskError
+            If there are fewer than two, or one is empty or repeated.
+        """
         if self.ask.output.choices is None:
             return None
-        made = tuple(
-            templates.render(choice, self.context, where=self._where("output", "choices", i))
-            for i, choice in enumerate(self.ask.output.choices)
-        )
+        made = self._texts(self.ask.output.choices, "output", "choices")
+        if len(made) < 2:
+            where = self._where("output", "choices")
+            raise TaskError(f"choices must be two or more, not {list(made)}", where=where)
         for i, choice in enumerate(made):
             where = self._where("output", "choices", i)
             if not choice.strip():
@@ -125,6 +169,41 @@ class Rendering:
             raise TaskError("the answer is empty", where=where)
         return made
 
+    def match(self, choices: tuple[str, ...] | None, seed: int) -> Match | None:
+        """Return what a contrastive model compares, if the task says so.
+
+        Raises
+        ------
+        TaskError
+            If a template fails, or the sides are not one item and one for each choice.
+        """
+        spec = self.ask.output.match
+        if spec is None or choices is None:
+            return None
+        images = tuple(
+            self._picture(image, self._where("output", "match", "images", i), seed).image
+            for i, image in enumerate(spec.images)
+        )
+        texts = self._texts(spec.texts, "output", "match", "texts")
+        if sorted((len(images), len(texts))) != [1, len(choices)]:
+            what = f"{len(images)} images and {len(texts)} texts for {len(choices)} choices"
+            where = self._where("output", "match")
+            raise TaskError(what, where=where, hint="one against one a choice")
+        return Match(images, texts)
+
+    def _texts(self, given: tuple[str, ...] | str, *path: str) -> tuple[str, ...]:
+        """Return texts from a list of templates, or from one template that gives a list."""
+        if not isinstance(given, str):
+            return tuple(
+                templates.render(text, self.context, where=self._where(*path, i))
+                for i, text in enumerate(given)
+            )
+        where = self._where(*path)
+        made = templates.value(given, self.context, where=where)
+        if not isinstance(made, (list, tuple)) or not all(isinstance(x, str) for x in made):
+            raise TaskError(f"{given!r} gives no list of texts but {made!r:.80}", where=where)
+        return tuple(made)
+
     def _where(self, key: str, *below: str | int) -> str:
         path: PathInFile = (*self.ask.origin[key], *below)
         return f"{self.task.where(path)}, {self.who}"
@@ -134,7 +213,7 @@ class Rendering:
         if not templates.holds(part.when, self.context, where=self._where("prompt", *path, "when")):
             return None
         if part.image is not None:
-            return self._picture(part.image, path, seed)
+            return self._picture(part.image, self._where("prompt", *path), seed)
         return Text(self._text(part.text or "", path))
 
     def _text(self, template: str, path: PathInFile) -> str:
@@ -144,8 +223,7 @@ class Rendering:
             raise TaskError("the text is empty", where=where)
         return made
 
-    def _picture(self, template: str, path: PathInFile, seed: int) -> Picture:
-        where = self._where("prompt", *path)
+    def _picture(self, template: str, where: str, seed: int) -> Picture:
         name = templates.render(template, self.context, where=where)
         image = self.context.get(name)
         if not isinstance(image, ImageRef):
@@ -155,6 +233,8 @@ class Rendering:
         transforms = []
         for i, step in enumerate(self.ask.image.transform):
             at = self._where("image", "transform", i)
+            if not templates.holds(step.when, self.context, where=at):
+                continue
             options = templates.value(step.options(), self.context, where=at)
             try:
                 transforms.append(_transform(canonical_json(options)))

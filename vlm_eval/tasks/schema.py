@@ -17,6 +17,8 @@ INCLUDE = {
 }
 MERGED = {"data": "Data", "output": "Output", "paper": "Paper", "subtasks": "Subtasks"}
 """The mappings of a task that an include may give in part."""
+NAMED = {"parser": "ParserSpec", "scorer": "ScorerSpec"}
+"""The same of what may also be written as a name alone."""
 
 
 def task_schema() -> dict[str, Any]:
@@ -27,7 +29,11 @@ def task_schema() -> dict[str, Any]:
     for schema in (task, group):
         schema["properties"]["include"] = INCLUDE
     needed = {key: {"required": definitions[name].pop("required")} for key, name in MERGED.items()}
-    definitions["Case"]["properties"]["output"] |= needed["output"]
+    for key, name in NAMED.items():  # `required` says nothing of the short form, a text
+        _, mapping = definitions[name]["anyOf"]
+        needed[key] = {"required": mapping.pop("required")}
+    for key in ("output", *NAMED):
+        definitions["Case"]["properties"][key] |= needed[key]
     whole = {"required": ["task"], "not": {"required": ["include"]}}
     complete = {"required": task.pop("required"), "properties": needed}
     return {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from vlm_eval.core.errors import RunError
 from vlm_eval.core.types import Answer, Condition, Failure, Outcome
 from vlm_eval.parsers.base import Parser
+from vlm_eval.scorers.base import Scorer
 from vlm_eval.tasks.task import Task
 
 
@@ -28,9 +29,12 @@ class Scored:
         Start and end of the answer in the generated text, if it has one.
     literal_answer, literal_rule
         What the paper's own parser made of the same text; None without one.
+    also
+        What the task's other parsers made of it, by name; None where one found nothing.
     scores
-        ``accuracy`` (1.0 right, 0.0 wrong or unparsed), with ``accuracy_length_normalised`` for
-        scored options and ``accuracy_literal`` for the paper's parser. Empty for a failure.
+        What the task's scorer gives, at least ``accuracy`` in [0, 1] (0.0 where unparsed); with
+        ``accuracy_length_normalised`` for scored options, ``accuracy_literal`` for the paper's
+        parser, ``accuracy_NAME`` for each of the others. Empty for a failure.
     """
 
     answer: str | None
@@ -38,7 +42,12 @@ class Scored:
     span: tuple[int, int] | None = None
     literal_answer: str | None = None
     literal_rule: str | None = None
+    also: Mapping[str, str | None] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
+
+
+Judge: TypeAlias = Callable[[str | None], Mapping[str, float]]
+"""Gives the scores of an answer; ``accuracy`` is always among them."""
 
 
 def score(
@@ -55,43 +64,66 @@ def score(
     Parameters
     ----------
     task
-        The task, whose parsers are used.
+        The task, whose parsers and scorer are used.
     condition, gold, choices
         As in the trial or its record.
     outcome
         What the model said.
     fields
-        The trial's fields, for templates in the parser's options.
+        The trial's fields, for the scorer and for templates in the options of both.
 
     Raises
     ------
     RunError
-        If the outcome does not fit the task: no choices for log-likelihoods, no parser for text.
+        If the outcome does not fit the task: no choices for log-likelihoods, no parser for text; or
+        if the scorer gives no accuracy, or a score that is no number.
+    TaskError
+        If a template in an option of a parser or scorer fails.
     """
     if isinstance(outcome, Failure):
         return Scored(None, "")
-    if outcome.logprobs is not None:
-        return _score_options(outcome, gold, choices)
     ask = task.ask(condition)
+    judge = _judge(task, task.scorer(ask, fields), outcome.text or "", gold, fields or {})
+    if outcome.logprobs is not None:
+        return _score_options(outcome, choices, judge)
     parser, literal = task.parser(ask, fields), task.literal(ask, fields)
     if parser is None:
         raise RunError(f"task {task.name} has no parser for generated text")
-    return _score_text(parser, literal, outcome.text or "", gold, choices)
+    return _score_text(
+        parser, literal, task.also(ask, fields), outcome.text or "", choices or (), judge
+    )
 
 
-def _score_options(answer: Answer, gold: str, choices: Sequence[str] | None) -> Scored:
+def _judge(
+    task: Task, scorer: Scorer | None, text: str, gold: str, fields: Mapping[str, Any]
+) -> Judge:
+    if scorer is None:
+        return lambda answer: {"accuracy": float(answer == gold)}
+
+    def judge(answer: str | None) -> Mapping[str, float]:
+        scores = scorer(text, answer, gold, fields)
+        if not 0 <= scores.get("accuracy", math.nan) <= 1 or not all(
+            map(math.isfinite, scores.values())
+        ):
+            raise RunError(f"the scorer of task {task.name} gives {dict(scores)}")
+        return scores if answer is not None else {**scores, "accuracy": 0.0}
+
+    return judge
+
+
+def _score_options(answer: Answer, choices: Sequence[str] | None, judge: Judge) -> Scored:
     logprobs, counts = answer.logprobs or (), answer.token_counts
     if choices is None or len(choices) != len(logprobs) or (counts and len(counts) != len(choices)):
         raise RunError("the options and their log-likelihoods differ in number")
     best = _argmax(logprobs)
-    scores = {"accuracy": float(best is not None and choices[best] == gold)}
+    found = None if best is None else choices[best]
+    scores = dict(judge(found))
     if counts is not None:
         mean = _argmax([sum_ / max(count, 1) for sum_, count in zip(logprobs, counts, strict=True)])
-        right = mean is not None and choices[mean] == gold
-        scores["accuracy_length_normalised"] = float(right)
-    if best is None:
-        return Scored(None, "tie", scores=scores)
-    return Scored(choices[best], "argmax", scores=scores)
+        scores["accuracy_length_normalised"] = judge(None if mean is None else choices[mean])[
+            "accuracy"
+        ]
+    return Scored(found, "tie" if found is None else "argmax", scores=scores)
 
 
 def _argmax(values: Sequence[float]) -> int | None:
@@ -103,12 +135,26 @@ def _argmax(values: Sequence[float]) -> int | None:
 
 
 def _score_text(
-    parser: Parser, literal: Parser | None, text: str, gold: str, choices: Sequence[str] | None
+    parser: Parser,
+    literal: Parser | None,
+    others: Mapping[str, Parser],
+    text: str,
+    choices: Sequence[str],
+    judge: Judge,
 ) -> Scored:
-    parsed = parser(text, choices or ())
-    scores = {"accuracy": float(parsed.answer == gold)}
-    if literal is None:
-        return Scored(parsed.answer, parsed.rule, parsed.span, scores=scores)
-    paper = literal(text, choices or ())
-    scores["accuracy_literal"] = float(paper.answer == gold)
-    return Scored(parsed.answer, parsed.rule, parsed.span, paper.answer, paper.rule, scores=scores)
+    parsed = parser(text, choices)
+    scores = dict(judge(parsed.answer))
+    also = {name: other(text, choices).answer for name, other in others.items()}
+    scores |= {f"accuracy_{name}": judge(answer)["accuracy"] for name, answer in also.items()}
+    paper = None if literal is None else literal(text, choices)
+    if paper is not None:
+        scores["accuracy_literal"] = judge(paper.answer)["accuracy"]
+    return Scored(
+        parsed.answer,
+        parsed.rule,
+        parsed.span,
+        literal_answer=None if paper is None else paper.answer,
+        literal_rule=None if paper is None else paper.rule,
+        also=also,
+        scores=scores,
+    )

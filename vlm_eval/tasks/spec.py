@@ -28,6 +28,7 @@ from vlm_eval.tasks.yaml import PathInFile, key_text
 
 Template: TypeAlias = Annotated[str, AfterValidator(templates.check_template)]
 Expression: TypeAlias = Annotated[str, AfterValidator(templates.check_expression)]
+ListTemplate: TypeAlias = Annotated[str, AfterValidator(templates.check_lone_expression)]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 FactorName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -82,6 +83,23 @@ class ParserSpec(Named):
 
     literal: Named | None = None
     """The paper's own parser; its result is stored beside and never replaces the answer."""
+    also: tuple[Named, ...] = ()
+    """Other published parsers of the same text; each gives a score `accuracy_NAME` beside."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> ParserSpec:
+        names = [parser.name for parser in self.also]
+        for name in names:
+            if names.count(name) > 1 or name in _TAKEN:
+                raise ValueError(f"two parsers would give the score accuracy_{name}")
+        return self
+
+
+class ScorerSpec(Named):
+    """How right an answer is."""
+
+
+_TAKEN = ("literal", "length_normalised")  # accuracy_literal, accuracy_length_normalised
 
 
 class Data(Spec):
@@ -97,12 +115,19 @@ class Data(Spec):
         return {"name": self.source, **(self.model_extra or {})}
 
 
+class Step(Named):
+    """One transform of the image."""
+
+    when: Expression | None = None
+    """The transform is applied where this holds; absent means always."""
+
+
 class ImageSpec(Spec):
     """What is done to every image before the model sees it."""
 
     field: str | None = None
     """The image field that `prompt.template` is preceded by."""
-    transform: tuple[Named, ...] = ()
+    transform: tuple[Step, ...] = ()
     """Transforms in order; option values may be templates."""
 
 
@@ -176,13 +201,25 @@ class Prompt(Spec):
             yield "user", [(part, ("content", j)) for j, part in enumerate(parts)]
 
 
+class MatchSpec(Spec):
+    """One image and a text for each choice, or one text and an image for each choice."""
+
+    images: Annotated[tuple[Template, ...], Field(min_length=1)]
+    """Names of image fields; they are transformed like those of the prompt."""
+    texts: Annotated[tuple[Template, ...], Field(min_length=1)] | ListTemplate
+    """Texts, or one template that evaluates to a list of texts."""
+
+
 class Output(Spec):
     """What is asked back: scored options (`choice`) or text (`generate`)."""
 
     kind: Kind
     """`choice` compares the log-likelihoods of the options; `generate` parses generated text."""
-    choices: tuple[Template, ...] | None = None
-    """The possible answers, two or more; required for `choice`, used by parsers for `generate`."""
+    choices: tuple[Template, ...] | ListTemplate | None = None
+    """The possible answers, two or more; required for `choice`, used by parsers for `generate`.
+    One template that evaluates to a list, "{{ options }}", where samples have each their own."""
+    match: MatchSpec | None = None
+    """What a contrastive model compares instead of reading the prompt, for `choice`."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 16
     """Generate at most this many tokens."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -197,6 +234,10 @@ class Output(Spec):
         if self.choices is None:
             if self.kind == "choice":
                 raise ValueError("a choice output needs choices")
+            if self.match is not None:
+                raise ValueError("a match needs choices")
+            return self
+        if isinstance(self.choices, str):
             return self
         if len(self.choices) < 2:
             raise ValueError("choices must be two or more")
@@ -220,8 +261,20 @@ class Case(Spec):
     """Replaces the task's gold answer."""
     parser: ParserSpec | None = None
     """Replaces the task's parser."""
+    scorer: ScorerSpec | None = None
+    """Replaces the task's scorer."""
     image: ImageSpec | None = None
     """Replaces the task's image section."""
+
+
+class Follows(Spec):
+    """Which conditions are asked after another one of the same sample, and may use its answer."""
+
+    when: Expression
+    """An expression over the factors: the conditions that follow."""
+    condition: Annotated[dict[FactorName, Level], Field(min_length=1)]
+    """The levels that the condition which is asked first has instead; its parsed answer is the
+    text `first_answer` in the templates of those that follow."""
 
 
 class Subtasks(Spec):
@@ -239,7 +292,7 @@ class Ask:
 
     Attributes
     ----------
-    prompt, output, gold, parser, image
+    prompt, output, gold, parser, scorer, image
         As in the task file, after its cases.
     origin
         For each of these keys, its path in the task file: ``("cases", 1, "prompt")``.
@@ -249,11 +302,12 @@ class Ask:
     output: Output
     gold: str
     parser: ParserSpec | None
+    scorer: ScorerSpec | None
     image: ImageSpec
     origin: Mapping[str, PathInFile]
 
 
-_ASK_KEYS = ("prompt", "output", "gold", "parser", "image")
+_ASK_KEYS = ("prompt", "output", "gold", "parser", "scorer", "image")
 
 
 class TaskSpec(Spec):
@@ -287,6 +341,10 @@ class TaskSpec(Spec):
     """Levels that are noise-floor controls (identity, lossless re-encode), by factor."""
     where: Expression | None = None
     """An expression over the factors: which conditions exist; absent means all."""
+    applies: Expression | None = None
+    """An expression over fields and factors: which trials exist; absent means all."""
+    follows: Follows | None = None
+    """Conditions whose questions depend on the model's answer under another."""
     chance: Annotated[float, Field(ge=0, le=1)] | None = None
     """Expected accuracy of guessing."""
     image: ImageSpec = ImageSpec()
@@ -299,6 +357,8 @@ class TaskSpec(Spec):
     """The right answer; one of the choices, where there are choices."""
     parser: ParserSpec | None = None
     """How the answer is found in generated text."""
+    scorer: ScorerSpec | None = None
+    """How right an answer is; absent: 1 if it equals the gold answer, else 0."""
     cases: tuple[Case, ...] = ()
     """The first whose `when` holds replaces parts of what is asked."""
     metrics: Annotated[tuple[Named, ...], Field(min_length=1)]
@@ -334,3 +394,5 @@ class GroupSpec(Spec):
     """One line for tables."""
     tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names or globs of tasks, or names of other groups."""
+    data: Literal["embedded"] | None = None
+    """`embedded`: tasks asked for through this group run on embedded data unless --data says."""

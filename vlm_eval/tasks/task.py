@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from vlm_eval.core.errors import TaskError
+from vlm_eval.core.errors import MissingData, TaskError
 from vlm_eval.core.hashing import canonical_json, digest
 from vlm_eval.core.options import build
 from vlm_eval.core.types import Condition, Level
-from vlm_eval.data.base import Source
-from vlm_eval.metrics.table import Metric
+from vlm_eval.data.base import Row, Source, SourceInfo
+from vlm_eval.metrics.table import Metric, Table, TableRow
 from vlm_eval.parsers.base import PARSERS, Parser
 from vlm_eval.prompts import templates
+from vlm_eval.scorers.base import SCORERS, Scorer
 from vlm_eval.tasks.spec import Ask, Named, TaskSpec
 from vlm_eval.tasks.yaml import Document, PathInFile
 
@@ -69,7 +71,38 @@ class Task:
 
     def where(self, path: PathInFile) -> str:
         """Return "file:line: key 'path'" for messages."""
-        return self.document.key(path)
+        if path not in self._places:
+            self._places[path] = self.document.key(path)
+        return self._places[path]
+
+    @cached_property
+    def _places(self) -> dict[PathInFile, str]:
+        return {}
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows of the data.
+
+        Raises
+        ------
+        MissingData
+            If there is no data, saying how this task is given some.
+        DataError
+            If it cannot be read.
+        """
+        with self._data():
+            yield from self.source.rows()
+
+    def data_info(self) -> SourceInfo:
+        """Return the provenance of the data. Errors are those of `rows`."""
+        with self._data():
+            return self.source.info()
+
+    @contextmanager
+    def _data(self) -> Iterator[None]:
+        try:
+            yield
+        except MissingData as error:
+            raise error.of_task(self.name) from error
 
     def conditions(self) -> list[dict[str, Level]]:
         """Return the conditions that exist, in the order of the levels, last factor fastest.
@@ -89,7 +122,29 @@ class Task:
 
     def ask(self, condition: Condition) -> Ask:
         """Return what a condition asks, after the cases. Raises TaskError as `TaskSpec.ask`."""
-        return self.spec.ask(condition, where=self.where)
+        key = tuple(condition.items())
+        if key not in self._asks:
+            self._asks[key] = self.spec.ask(condition, where=self.where)
+        return self._asks[key]
+
+    @cached_property
+    def _asks(self) -> dict[tuple[tuple[str, Level], ...], Ask]:
+        return {}
+
+    def first(self, condition: Condition) -> dict[str, Level] | None:
+        """Return the condition whose answer a condition's question depends on, None if on none.
+
+        Raises
+        ------
+        TaskError
+            If `follows.when` uses a name that is no factor.
+        """
+        follows = self.spec.follows
+        if follows is None or not templates.holds(
+            follows.when, condition, where=self.where(("follows", "when"))
+        ):
+            return None
+        return {**condition, **follows.condition}
 
     def parser(self, ask: Ask, fields: Mapping[str, Any] | None = None) -> Parser | None:
         """Return the parser of generated answers, if the task has one.
@@ -103,11 +158,31 @@ class Task:
         literal = None if ask.parser is None else ask.parser.literal
         return None if literal is None else self._parser(ask, literal, fields)
 
+    def also(self, ask: Ask, fields: Mapping[str, Any] | None = None) -> dict[str, Parser]:
+        """Return the other published parsers by name; fields as for `parser`."""
+        also = () if ask.parser is None else ask.parser.also
+        return {named.name: self._parser(ask, named, fields) for named in also}
+
+    def scorer(self, ask: Ask, fields: Mapping[str, Any] | None = None) -> Scorer | None:
+        """Return what says how right an answer is, if the task names it; fields as for `parser`."""
+        if ask.scorer is None:
+            return None
+        options = ask.scorer.options()
+        if fields is not None:
+            options = templates.value(options, fields, where=self.where(ask.origin["scorer"]))
+        return _scorer(canonical_json(options))
+
     def _parser(self, ask: Ask, named: Named, fields: Mapping[str, Any] | None) -> Parser:
         options = named.options()
         if fields is not None:
             options = templates.value(options, fields, where=self.where(ask.origin["parser"]))
         return _parser(canonical_json(options))
+
+    def table(self, rows: tuple[TableRow, ...]) -> Table:
+        """Return the table of these scored trials."""
+        factors: dict[str, tuple[Level, ...]] = dict(self.factors)
+        partial = self.spec.applies is not None
+        return Table(self.name, factors, rows, self.chance, self.spec.controls, partial)
 
     def info(self) -> dict[str, Any]:
         """Return JSON-able provenance for ``run.json``.
@@ -117,7 +192,7 @@ class Task:
         DataError
             If the data cannot be read.
         """
-        data = self.source.info()
+        data = self.data_info()
         return {
             "task": self.name,
             "version": self.version,
@@ -139,3 +214,8 @@ class Task:
 @lru_cache(maxsize=256)
 def _parser(options: str) -> Parser:
     return build(PARSERS, json.loads(options), where=None)
+
+
+@lru_cache(maxsize=256)
+def _scorer(options: str) -> Scorer:
+    return build(SCORERS, json.loads(options), where=None)

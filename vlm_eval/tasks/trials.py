@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 import pydantic
@@ -15,16 +16,35 @@ from vlm_eval.core.types import (
     Decoding,
     ImageRef,
     Level,
+    Match,
     Message,
     Part,
     Request,
     Text,
+    condition_key,
 )
 from vlm_eval.data.base import Row
 from vlm_eval.prompts import templates
 from vlm_eval.tasks.rendering import Rendering, prompt_text
 from vlm_eval.tasks.spec import Output
 from vlm_eval.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Follow:
+    """What a trial needs that cannot be rendered before another one is answered.
+
+    Attributes
+    ----------
+    condition
+        The condition of the sample's trial that is asked first.
+    render
+        Returns the trial as it is asked, given the first one's parsed answer. Raises TaskError if
+        a template fails with this answer.
+    """
+
+    condition: Condition
+    render: Callable[[str], Trial] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,9 @@ class Trial:
         The possible answers, whether they are scored or looked for in text; None for free text.
     request
         What the model is sent. Trials that ask the same question share its id.
+    follow
+        For a trial that depends on the model's answer to another: which one, and how it is rendered
+        then. Until then the answer is taken to be the other's right one. None for all others.
     """
 
     task: str
@@ -59,6 +82,7 @@ class Trial:
     gold: str
     choices: tuple[str, ...] | None
     request: Request
+    follow: Follow | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +102,9 @@ def expand(
     decoding: Mapping[str, Any] | None = None,
 ) -> Iterator[Trial]:
     """Yield the trials of a task, samples in the source's order, each under all its conditions.
+
+    A sample's trials are yielded one after the other. Those that follow another trial are rendered
+    as if that had been answered rightly; see `Trial.follow`.
 
     Parameters
     ----------
@@ -105,7 +132,9 @@ def expand(
     conditions = task.conditions()
     for sample in samples(task, limit=limit):
         for condition in conditions:
-            yield make_trial(task, sample, condition, seed=seed, decoding=changes)
+            trial = make_trial(task, sample, condition, seed=seed, decoding=changes)
+            if trial is not None:
+                yield trial
 
 
 def samples(task: Task, *, limit: int | None = None) -> Iterator[SampleRow]:
@@ -124,9 +153,9 @@ def samples(task: Task, *, limit: int | None = None) -> Iterator[SampleRow]:
 
 def _limited(task: Task, limit: int | None) -> Iterable[Row]:
     if limit is None:
-        return task.source.rows()
+        return task.rows()
     strata: dict[str, list[Row]] = {}
-    for row in task.source.rows():
+    for row in task.rows():
         key = row.get(task.spec.slices[0]) if task.spec.slices else None
         rows = strata.setdefault(str(key), [])
         if len(rows) < limit:
@@ -155,9 +184,25 @@ def make_trial(
     *,
     seed: int = 0,
     decoding: Mapping[str, Any] | None = None,
-) -> Trial:
-    """Return one sample under one condition. Parameters and errors are those of `expand`."""
-    rendering = Rendering.of(task, sample.id, sample.row, condition)
+    first_answer: str | None = None,
+) -> Trial | None:
+    """Return one sample under one condition, None if there is no such trial (`applies`).
+
+    Parameters and errors are those of `expand`. With ``first_answer`` a trial that follows another
+    is rendered with this answer instead of the right one.
+    """
+    follow, answer = None, None
+    first = task.first(condition)
+    if first is not None:
+        answer = _right_answer(task, sample, first) if first_answer is None else first_answer
+        options = {"seed": seed, "decoding": decoding}
+        follow = Follow(first, partial(_given, task, sample, condition, options))
+    rendering = Rendering.of(task, sample.id, sample.row, condition, answer)
+    if rendering is None:
+        return None
+    if first is not None and answer is None:
+        where = f"{task.where(('follows',))}, {rendering.who}"
+        raise TaskError(f"its trial under {condition_key(first)} does not apply", where=where)
     messages = rendering.messages(seed)
     choices = rendering.choices()
     gold = rendering.gold(choices)
@@ -168,6 +213,7 @@ def make_trial(
         messages,
         choices if scored else None,
         None if scored else _decoding(output, decoding or {}),
+        rendering.match(choices, seed) if scored else None,
     )
     return Trial(
         task=task.name,
@@ -179,24 +225,61 @@ def make_trial(
         gold=gold,
         choices=choices,
         request=request,
+        follow=follow,
     )
+
+
+def _given(
+    task: Task, sample: SampleRow, condition: Condition, options: dict[str, Any], answer: str
+) -> Trial:
+    trial = make_trial(task, sample, condition, **options, first_answer=answer)
+    assert trial is not None, "whether a trial exists does not depend on an answer"
+    return trial
+
+
+def _right_answer(task: Task, sample: SampleRow, condition: Condition) -> str | None:
+    """Return the gold answer under a condition, None if it does not apply."""
+    rendering = Rendering.of(task, sample.id, sample.row, condition)
+    return None if rendering is None else rendering.gold(rendering.choices())
 
 
 def trial_faults(
     task: Task, sample: SampleRow, condition: Condition
-) -> tuple[Trial | None, list[TaskError]]:
-    """Return the trial, or every fault of the task file that stands in its way.
+) -> tuple[list[Trial], list[TaskError]]:
+    """Return the trial (none if it does not apply), or every fault that stands in its way.
+
+    A trial that follows another is rendered for every answer that this may get, and each is
+    returned.
 
     Raises
     ------
     DataError
         If the data cannot be read.
     """
+    answers: Sequence[str | None] = [None]
     try:
-        return make_trial(task, sample, condition), []
+        first = task.first(condition)
+        before = None if first is None else make_trial(task, sample, first)
     except TaskError as error:
-        faults = [error, *Rendering.of(task, sample.id, sample.row, condition).faults()]
-        return None, list({str(fault): fault for fault in faults}.values())
+        return [], [error]
+    if before is not None:
+        answers = before.choices or (before.gold,)
+    try:
+        made = [make_trial(task, sample, condition, first_answer=answer) for answer in answers]
+    except TaskError as error:
+        faults = [error, *_part_faults(task, sample, condition, answers[0])]
+        return [], list({str(fault): fault for fault in faults}.values())
+    return [trial for trial in made if trial is not None], []
+
+
+def _part_faults(
+    task: Task, sample: SampleRow, condition: Condition, first_answer: str | None
+) -> list[TaskError]:
+    try:
+        rendering = Rendering.of(task, sample.id, sample.row, condition, first_answer)
+    except TaskError:
+        return []
+    return [] if rendering is None else rendering.faults()
 
 
 def _request(
@@ -204,16 +287,19 @@ def _request(
     messages: tuple[Message, ...],
     choices: tuple[str, ...] | None,
     decoding: Decoding | None,
+    match: Match | None,
 ) -> Request:
     """Make a request; its id says all that determines the answer except the model."""
-    question = {
+    question: dict[str, Any] = {
         "task": task.name,
         "version": task.version,
         "messages": [[message.role, list(map(_part_id, message.parts))] for message in messages],
         "choices": choices,
         "decoding": None if decoding is None else asdict(decoding),
     }
-    return Request(digest(question), messages, choices, decoding)
+    if match is not None:  # only then: the ids of all other questions stay what they were
+        question["match"] = [[image.key for image in match.images], match.texts]
+    return Request(digest(question), messages, choices, decoding, match)
 
 
 def _part_id(part: Part) -> dict[str, str]:
@@ -228,7 +314,7 @@ def _decoding(output: Output, changes: Mapping[str, Any]) -> Decoding:
 def _decoding_changes(given: Mapping[str, Any]) -> dict[str, Any]:
     """Check fields of `Decoding` and return them with their types."""
     for name in given:
-        if name not in Output.model_fields or name in {"kind", "choices"}:
+        if name not in Output.model_fields or name in {"kind", "choices", "match"}:
             known = [f.name for f in fields(Decoding)]
             raise UsageError(f"unknown decoding option {name!r}", hint=did_you_mean(name, known))
     try:

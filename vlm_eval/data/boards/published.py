@@ -17,6 +17,7 @@ from vlm_eval.core.types import ImageRef
 from vlm_eval.data.boards.games import GAMES
 from vlm_eval.data.boards.prompts import PUBLISHED_VARIANT, Question
 from vlm_eval.data.boards.states import State
+from vlm_eval.data.hub import at_once
 from vlm_eval.data.images import image_ref, open_image
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ def _splits(hub: str, revision: str | None, names: Sequence[str]) -> list[Any]:
     from datasets.exceptions import DatasetsError
 
     try:
-        files = load_dataset_builder(hub, CONFIG, revision=revision).config.data_files or {}
+        with at_once():
+            files = load_dataset_builder(hub, CONFIG, revision=revision).config.data_files or {}
         for name in names:
             if name not in files:
                 what = f"configuration {CONFIG} has no split {name!r}"

@@ -66,6 +66,8 @@ class Boards:
         ``vlm_fix`` with the splits ``main`` and ``images``.
     revision
         Which revision of `hub`.
+    embedded
+        Generate the boards, as also with neither `path` nor `hub`.
     """
 
     games: tuple[str, ...] = tuple(GAMES)
@@ -73,6 +75,7 @@ class Boards:
     path: str | None = None
     hub: str | None = None
     revision: str | None = None
+    embedded: bool = False
 
     def __post_init__(self) -> None:
         where = "data source boards, option 'games'"
@@ -85,6 +88,8 @@ class Boards:
                 raise TaskError(f"{where}: {game!r} is named twice")
         if self.path is not None and self.hub is not None:
             raise TaskError("data source boards, option 'path': cannot be given beside 'hub'")
+        if self.embedded and (self.path is not None or self.hub is not None):
+            raise TaskError(f"{where.replace('games', 'embedded')}: cannot be given beside others")
 
     def info(self) -> SourceInfo:
         """Return the provenance: of the generator, or of the rows read."""

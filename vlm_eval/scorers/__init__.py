@@ -1,0 +1,1 @@
+"""Scorers: how right an answer is."""
