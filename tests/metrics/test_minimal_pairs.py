@@ -14,14 +14,18 @@ from hypothesis import strategies as st
 
 from vlm_eval.core.errors import TaskError
 from vlm_eval.core.options import build
-from vlm_eval.metrics.minimal_pairs import ORDER, score_units
+from vlm_eval.metrics.minimal_pairs import ORDER, WINOGROUND
+from vlm_eval.metrics.minimal_pairs_units import score_units
 from vlm_eval.metrics.table import METRICS, Table, TableRow
 from vlm_eval.stats.results import Comparison, Estimate
 
 FACTORS = {"question": ("confirm", "reject", "i2c", "c2i"), "side": (0, 1), "order": ("ab", "ba")}
 KEYS = [(question, side, "ab") for question in ("confirm", "reject") for side in (0, 1)]
 KEYS += list(itertools.product(("i2c", "c2i"), (0, 1), ("ab", "ba")))
-OPTIONS = {"confirm": ("Yes", "No"), "reject": ("No", "Yes"), "i2c": "AB", "c2i": "12"}
+COMPOSITE = [("c2i_composite", side, order) for side in (0, 1) for order in ("ab", "ba")]
+ASKED = tuple(name for name in ORDER if "composite" not in name and "derived" not in name)
+OPTIONS = {"confirm": ("Yes", "No"), "reject": ("No", "Yes"), "i2c": "AB", "c2i": "12",
+           "c2i_composite": "12"}  # fmt: skip
 
 GOLDEN = {
     "s1": "11 11 11 11 11 11",
@@ -36,7 +40,7 @@ LABELS = {"s1": ("safe", "unsafe"), "s2": ("unsafe", "safe")}
 def row(sample, key, mark, labels=("safe", "unsafe"), **extra):
     question, side, order = key
     right, wrong = OPTIONS[question]
-    if question in ("i2c", "c2i") and (side == 0) != (order == "ab"):
+    if question not in ("confirm", "reject") and (side == 0) != (order == "ab"):
         right, wrong = wrong, right
     condition = {"question": question, "side": side, "order": order, **extra}
     return TableRow(
@@ -101,6 +105,7 @@ def test_every_score_of_the_golden_table_is_as_by_hand():
             "itm_Q_acc": 4 / 10,  # confirm k and reject 1 - k: 2 + 1 + 0 + 1 + 0
             "itm_group": 1 / 5,
             "holistic_group": 2 / 10,
+            "pairing_suspect": 0,
             "confirm_invalid_rate": 1 / 10,
             "reject_invalid_rate": 0,
             "itm_invalid_rate": 1 / 20,
@@ -129,7 +134,7 @@ def test_errors_and_intervals_are_clustered_by_sample():
 
 def test_results_come_in_one_order_and_the_chance_is_that_of_coins():
     found = estimates(table(GOLDEN))
-    assert tuple(found) == ORDER
+    assert tuple(found) == ASKED
     chance = {name: e.chance for name, e in found.items() if e.chance is not None}
     assert chance == {
         "confirm_acc": 0.5,
@@ -146,6 +151,7 @@ def test_results_come_in_one_order_and_the_chance_is_that_of_coins():
         "itm_I_acc": 0.25,
         "itm_group": 0.0625,
         "holistic_group": 0.5**8,
+        "pairing_suspect": 0.0625,
     }
 
 
@@ -176,6 +182,7 @@ def test_questions_that_all_failed_are_unknown_and_never_zero():
         "i2c_minus_c2i",
         "selection_group",
         "holistic_group",
+        "pairing_suspect",
     }
     assert all((found[name].n, found[name].method) == (0, "none") for name in unknown)
     assert found["i2c_acc"].value == pytest.approx(17 / 20)
@@ -198,7 +205,7 @@ def test_a_failed_trial_drops_only_the_units_that_it_is_part_of():
 def test_unparsed_answers_are_wrong_and_stay_in_every_denominator():
     found = values(table({"a": "?? ?? ?? ?? ?? ??"}))
     assert {name for name, value in found.items() if value == 1} == {
-        name for name in ORDER if name.endswith("invalid_rate")
+        name for name in ASKED if name.endswith("invalid_rate")
     }
     assert found["yes_rate"] == found["itm_acc"] == found["i2c_acc"] == 0
     assert found["i2c_position_bias"] == -0.5
@@ -252,7 +259,9 @@ def test_one_order_and_fewer_questions_give_what_they_can():
     keys = [key for key in KEYS if key[2] == "ab" and key[0] != "c2i"]
     factors = {"question": ("confirm", "reject", "i2c"), "side": (0, 1), "order": ("ab",)}
     found = estimates(table({"a": "11 10 11", "b": "11 11 01"}, keys, factors))
-    assert not [name for name in found if "c2i" in name or name.endswith("selection_group")]
+    assert not [
+        name for name in found if "c2i" in name or name in ("selection_group", "pairing_suspect")
+    ]
     assert found["i2c_pair_score"].value == 0.5
     assert found["i2c_consistent_acc"].value == found["i2c_acc"].value == 0.75
     assert found["i2c_consistent_acc"].chance == 0.5
@@ -372,4 +381,87 @@ def test_units_ask_each_trial_of_a_sample_once_at_most():
     units = score_units(("ab", "ba"))
     asked = {key for unit in units["holistic_group"] for key in unit}
     assert asked == set(KEYS)
+    assert {key for sets in units.values() for unit in sets for key in unit} == {*KEYS, *COMPOSITE}
     assert all(len(set(unit)) == len(unit) for sets in units.values() for unit in sets)
+
+
+def test_a_composite_is_a_question_of_its_own():
+    factors = {**FACTORS, "question": ("c2i", "c2i_composite")}
+    keys = [key for key in KEYS if key[0] == "c2i"] + COMPOSITE
+    made = table({"a": "11 10 0000", "b": "01 11 11?1"}, keys, factors)
+    found = values(made)
+    assert found["c2i_acc"] == 6 / 8
+    assert found["c2i_composite_acc"] == 3 / 8
+    assert found["c2i_composite_consistent_acc"] == 1 / 4
+    assert found["c2i_composite_pair_score"] == 1 / 4  # sample b under ba
+    assert found["c2i_composite_invalid_rate"] == 1 / 8
+    assert found["c2i_minus_c2i_composite"] == pytest.approx(3 / 8)
+    assert "selection_group" not in found
+    (comparison,) = comparisons(made)
+    assert (comparison.baseline, comparison.level) == ("c2i_composite", "c2i")
+
+
+def test_winograds_names_rename_and_change_nothing():
+    usual, theirs = values(table(GOLDEN)), values(table(GOLDEN), names="winoground")
+    assert {WINOGROUND.get(name, name): value for name, value in usual.items()} == theirs
+    assert {"text_score", "image_score", "group_score"} <= theirs.keys()
+
+
+def test_pairs_whose_images_are_exchanged_are_suspect():
+    """A perfect model on a set in which every pairing is reversed."""
+    found = estimates(table({"a": "00 00 0000 0000", "b": "00 00 0000 0000"}))
+    assert found["pairing_suspect"].value == 1
+    assert found["selection_group"].value == 0
+    assert found["pairing_suspect"].lower_is_better
+    unparsed = values(table({"a": "00 00 0?00 0000", "b": "00 00 0000 0000"}))
+    assert unparsed["pairing_suspect"] == 3 / 4  # no answer is no choice of the other
+
+
+def compared(made):
+    """Return the table of a model that compares by similarity: no tokens, yes/no not answered."""
+    rows = []
+    for r in made.rows:
+        asked = r.condition["question"] in ("i2c", "c2i")
+        extra = {"logprobs": (0.3, 0.2), "choices": ("A", "B")} if asked else {}
+        gone = {} if asked else {"scores": {}, "failed": True, "answer": None}
+        rows.append(TableRow(**{**vars(r), **extra, **gone}))
+    return Table("mis", FACTORS, tuple(rows), chance=0.5)
+
+
+def test_the_chance_of_a_contrastive_model_is_that_of_one_matrix():
+    s = np.random.default_rng(3).normal(size=(1500, 2, 2))
+    found = estimates(compared(table({f"x{i}": by_matrix(each) for i, each in enumerate(s)})))
+    assert found["selection_group"].chance == found["pairing_suspect"].chance == 1 / 6
+    assert found["i2c_pair_score"].chance == 1 / 4
+    assert found["i2c_consistent_acc"].chance == 1 / 2
+    for name in ("selection_group", "pairing_suspect", "i2c_consistent_acc", "c2i_pair_score"):
+        assert abs(found[name].value - found[name].chance) < 4 * found[name].se, name
+    assert found["confirm_acc"].value is None  # not applicable, and not 0
+
+
+def in_one_order(made, orders):
+    """Keep of each choice the trial in the order that its side is asked in."""
+    kept = []
+    for r in made.rows:
+        question, side, order = (r.condition[name] for name in FACTORS)
+        if question in ("confirm", "reject") or orders[side] == order:
+            kept.append(r)
+    return Table("mis", FACTORS, tuple(kept), chance=0.5)
+
+
+def test_one_order_a_question_whichever_gives_pair_scores_too():
+    made = in_one_order(table(GOLDEN), {0: "ab", 1: "ba"})
+    found = estimates(made)  # marks 1 and 4 of each four
+    assert found["i2c_acc"].value == 9 / 10
+    assert (found["i2c_pair_score"].value, found["i2c_pair_score"].n) == (4 / 5, 5)
+    assert (found["selection_group"].value, found["selection_group"].n) == (3 / 5, 5)
+    # the right option is the first in all of them
+    assert found["i2c_position_bias"].value == pytest.approx(0.4)
+    assert found["i2c_minus_c2i"].n == 10
+
+
+def test_an_order_that_is_missing_by_failure_is_still_one_of_two():
+    rows = table(GOLDEN).rows
+    without = Table("mis", FACTORS, tuple(r for r in rows if r is not rows[4]), chance=0.5)
+    found = estimates(without)
+    assert (found["i2c_pair_score"].n, found["i2c_acc"].n) == (9, 19)

@@ -78,3 +78,19 @@ def test_the_literal_score_is_about_the_literal_answer(table) -> None:
     row = replace(table.rows[0], answer="a", literal="b")
     assert answer_for(row, "accuracy") == "a"
     assert answer_for(row, "accuracy_literal") == "b"
+
+
+def test_of_a_partial_table_only_whole_pairs_are_taken(table) -> None:
+    partial = replace(table, rows=table.rows[1:], partial=True)
+    one, other = two_sides(partial, "rule", "accuracy", "standard", "inverse")
+    assert list(one) == list(other)
+    assert len(one) == 7
+    assert partial.where(rule="standard").partial
+
+
+def test_another_parsers_score_is_about_what_that_parser_found(table) -> None:
+    row = replace(table.rows[0], answer="Yes", literal="No", also={"repope": None, "pope": "No"})
+    assert answer_for(row, "accuracy_pope") == "No"
+    assert answer_for(row, "accuracy_repope") is None
+    assert answer_for(row, "accuracy_literal") == "No"
+    assert answer_for(row, "accuracy_length_normalised") == answer_for(row, "bleu") == "Yes"

@@ -36,7 +36,7 @@ class Accuracy:
         check_trials(table, self.score)
         return [
             mean_score(part, self.score).estimate(self.score, where)
-            for where, part in _by_level(table, self.by)
+            for where, part in by_level(table, self.by)
         ]
 
 
@@ -82,7 +82,7 @@ def _mean(table: Table, score: str, value: Callable[[TableRow], float]) -> Mean:
     return clustered_mean([value(row) for row in rows], Clusters.of(row.cluster for row in rows))
 
 
-def _by_level(table: Table, by: By) -> Iterator[tuple[Mapping[str, Level], Table]]:
+def by_level(table: Table, by: By) -> Iterator[tuple[Mapping[str, Level], Table]]:
     """Yield each slice, and the slice at each level of each factor that varies in the task."""
     for where, part in slices(table, by):
         yield where, part

@@ -209,11 +209,11 @@ class VersusBase:
         results: list[Result] = []
         for family in families.values():
             results += adjust_family(family)
-            results += adjust_family([_rowwise(comparison) for comparison in family])
+            results += adjust_family([rowwise(comparison) for comparison in family])
         return results
 
 
-def _rowwise(comparison: Comparison) -> Comparison:
+def rowwise(comparison: Comparison) -> Comparison:
     """Return the comparison with McNemar's p over its rows instead of its clusters."""
     losses, gains = comparison.right_to_wrong, comparison.wrong_to_right
     name = f"{comparison.name}_mcnemar"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Parsed
 from vlm_eval.parsers.label import parsed
+from vlm_eval.parsers.letter_cues import contended, lone, ranked
 from vlm_eval.parsers.text import (
     final_statement,
-    has_alternative,
     index,
     names_pattern,
     negated,
@@ -27,7 +28,7 @@ _THING = r"(?:one|option|choice|caption|image|picture|photo|description|sentence
 
 @configurable
 class Letter:
-    """Five rules, the first that fires, on the text that :func:`text.normalise` returns.
+    """Six rules, the first that fires, on the text that :func:`text.normalise` returns.
 
     The choices are the marks as the prompt shows them. Where they are A, B, ... or 1, 2, ... or
     First, Second, ... in order, the other two series name the same options.
@@ -35,25 +36,39 @@ class Letter:
     ``exact``: the whole answer is an option's mark ("A", "(1)", "Image 2", "the first one").
     ``answer`` and ``boxed``: the last explicit statement names one. ``leading``: the answer begins
     with a mark set off as one: ``(A)``, ``A.``, ``A)``, ``A:``, ``Option A.``, ``Image 1 better``.
-    ``only``: one mark, so set off, occurs anywhere and is not negated. ``restated``: the answer
-    holds the text of exactly one option. ``none``: anything else; a bare letter or number inside a
-    sentence is never a mark, so the article "A" is not the option A.
+    ``only``: one mark, so set off, occurs anywhere and is not negated. ``lone``: one option's
+    letter is mentioned and no other's, at the end or before a period, colon or bracket.
+    ``restated``: the answer holds the text of exactly one option. ``none``: anything else; a bare
+    letter or number inside a sentence is never a mark, so the article "A" is not the option A.
 
     Attributes
     ----------
     texts
-        The text of each option in order, for ``restated``; empty: that rule does not apply.
+        The text of each option in order, for ``restated``; empty: that rule does not apply. An
+        answer that is one of these texts as a whole is that option before any other rule but its
+        own mark: "2" may be the text of B.
+    policy
+        ``strict``: the rules above, which refuse where two options contend. ``ranked``: after
+        ``exact``, the cues of :mod:`vlm_eval.parsers.letter_cues` in descending confidence, the
+        last mention within one; then ``restated``. For the multiple-choice benchmarks, whose
+        published extractors rank too.
     """
 
     texts: tuple[str, ...] = ()
+    policy: Literal["strict", "ranked"] = "strict"
 
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the choice; see the class for the rules."""
         clean = _BRACKETED.sub(lambda match: match[0].upper(), normalise(text))
         forms = _forms([trim(choice) or choice for choice in choices])
+        whole = self._whole(trim(clean), choices)
+        if whole is not None:
+            return Parsed(choices[whole], "restated")
         exact = _exact(trim(clean), forms)
         if exact is not None:
             return Parsed(choices[exact], "exact")
+        if self.policy == "ranked":
+            return self._ranked(clean, choices)
         clean = _DISCOURSE.sub("", clean)
         names = names_pattern(forms)
         statement = final_statement(clean, names)
@@ -65,7 +80,24 @@ class Letter:
         marks = [match for match in names.finditer(clean) if _set_off(clean, match)]
         if marks:
             return parsed(_only(clean, marks, names), choices, "only")
+        alone = lone(clean, choices)
+        if alone is not None:
+            return Parsed(choices[alone], "lone")
         return parsed(self._restated(clean, len(choices)), choices, "restated")
+
+    def _ranked(self, clean: str, choices: Sequence[str]) -> Parsed:
+        found = ranked(clean, choices)
+        if found is not None:
+            return Parsed(choices[found.option], found.cue)
+        return parsed(self._restated(clean, len(choices)), choices, "restated")
+
+    def _whole(self, said: str, choices: Sequence[str]) -> int | None:
+        """Return the one option that the answer is the text of: "2" may be B's, not the second."""
+        if said.casefold() in (trim(choice).casefold() for choice in choices):
+            return None
+        texts = [_flat(trim(normalise(text))) for text in self.texts[: len(choices)]]
+        same = [i for i, text in enumerate(texts) if text.casefold() == _flat(said).casefold()]
+        return same[0] if len(same) == 1 and texts[same[0]] else None
 
     def _restated(self, clean: str, options: int) -> int | None:
         texts = [[_flat(trim(normalise(text)))] for text in self.texts[:options]]
@@ -116,7 +148,7 @@ _AFTER = {
 
 def _leading(text: str, names: re.Pattern[str]) -> int | None:
     first = _mark_at(text, 0, names)
-    if first is None or negated(text, first) or has_alternative(text, first, names):
+    if first is None or negated(text, first) or contended(text, first, names):
         return None
     # A list of the options, or of numbered steps, begins with a mark but is no answer.
     for line in re.finditer(r"\n", text):
@@ -158,7 +190,7 @@ def _set_off(text: str, match: re.Match[str]) -> bool:
 def _only(text: str, marks: Sequence[re.Match[str]], names: re.Pattern[str]) -> int | None:
     if len({index(mark) for mark in marks}) > 1:
         return None
-    if any(negated(text, mark) or has_alternative(text, mark, names) for mark in marks):
+    if any(negated(text, mark) or contended(text, mark, names) for mark in marks):
         return None
     return index(marks[0])
 

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_THINK = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
+from vlm_eval.core.text import without_reasoning as without_reasoning
+
 _LATEX_TEXT = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:bf|it|rm|sf|tt)|mbox|emph)\s*\{([^{}]*)\}"
 )
@@ -40,23 +41,6 @@ def normalise(text: str) -> str:
     clean = _MARKUP.sub("", clean)
     clean = re.sub(r"[^\S\n]+", " ", clean)
     return re.sub(r" ?\n[ \n]*", "\n", clean).strip()
-
-
-def without_reasoning(text: str) -> str:
-    """Return the text without what stands between ``<think>`` tags."""
-    kept: list[str] = []
-    start, inside = 0, False
-    for tag in _THINK.finditer(text):
-        if tag[1]:
-            if not inside:  # the prompt itself opened the block
-                kept.clear()
-            start, inside = tag.end(), False
-        elif not inside:
-            kept.append(text[start : tag.start()])
-            inside = True
-    if not inside:
-        kept.append(text[start:])
-    return "\n".join(kept)
 
 
 def trim(text: str) -> str:

@@ -58,6 +58,10 @@ class Clusters:
 
     def totals(self, values: FloatArray) -> FloatArray:
         """Return the sum of the rows' values in each cluster, shape (clusters,)."""
-        sums = np.zeros(self.count)
+        return self.sums(values)
+
+    def sums(self, values: FloatArray) -> FloatArray:
+        """Return the same of several values a row: shape (rows, ...) to (clusters, ...)."""
+        sums = np.zeros((self.count, *values.shape[1:]))
         np.add.at(sums, self.index, values)
         return sums

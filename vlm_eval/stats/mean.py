@@ -48,6 +48,7 @@ class Mean:
         *,
         lower_is_better: bool = False,
         signed: bool = False,
+        unit: str = "",
     ) -> Estimate:
         """Return it as a result with a name and a place."""
         return Estimate(
@@ -56,6 +57,7 @@ class Mean:
             **dataclasses.asdict(self),
             lower_is_better=lower_is_better,
             signed=signed,
+            unit=unit,
         )
 
     def scaled(self, factor: float) -> Mean:

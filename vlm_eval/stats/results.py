@@ -1,7 +1,7 @@
 """The two shapes of every number that vlm_eval prints: an estimate, and a paired comparison.
 
 None stands for unknown throughout (one cluster has no standard error) and prints as "-"; it is
-never 0. All scores are shares in [0, 1] unless a metric says otherwise; tables print them in %.
+never 0. All scores are shares in [0, 1], which tables print in %, unless they have a unit.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Estimate:
         Whether the value is a difference or a bias (print with a sign).
     chance
         What guessing gives; None if unknown, or if the number has no such level.
+    unit
+        What the value is in, such as ``nats``; empty for a share, which is printed in %.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Estimate:
     lower_is_better: bool = False
     signed: bool = False
     chance: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,14 @@ class Scenes:
         Questions a scene, 1 to 6, about distinct objects.
     seed
         Fixes every scene.
+    embedded
+        No difference: the scenes are always drawn.
     """
 
     count: Annotated[int, Field(ge=1)] = 100
     questions: Annotated[int, Field(ge=1, le=len(KINDS))] = 4
     seed: int = 0
+    embedded: bool = False
 
     def info(self) -> SourceInfo:
         """Return the provenance: generated, never a benchmark."""

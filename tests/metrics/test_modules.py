@@ -1,0 +1,117 @@
+"""The metrics as modules of evaluate: the same numbers, from columns."""
+
+import evaluate
+import pytest
+
+from vlm_eval.core.errors import TaskError
+from vlm_eval.metrics.modules import load
+from vlm_eval.scorers.anls import Anls
+
+LEVELS = [1, 31, 61]
+COLUMNS = {
+    "predictions": ["a", "a", "b", "b", "b", "b", "a", "", "a"],
+    "references": ["a"] * 9,
+    "sample_ids": [sample for sample in "xyz" for _ in LEVELS],
+    "conditions": LEVELS * 3,
+}
+
+
+def batches(columns, size):
+    count = len(columns["predictions"])
+    for start in range(0, count, size):
+        yield {name: values[start : start + size] for name, values in columns.items()}
+
+
+def test_a_decay():
+    found = load("decay", factor="blur").compute(**COLUMNS)
+    assert found["C"] == pytest.approx(1 / 3)
+    assert found["E[blur=31]"] == pytest.approx(2 / 3)
+    assert found["Acc[blur=1]"] == pytest.approx(2 / 3)
+    assert found["C.n"] == 3
+    assert found["C.low"] <= found["C"] <= found["C.high"]
+
+
+def test_batches_and_single_trials_give_the_same():
+    whole = load("decay", factor="blur").compute(**COLUMNS)
+    batched = load("decay", factor="blur")
+    for batch in batches(COLUMNS, 4):
+        batched.add_batch(**batch)
+    assert batched.compute() == whole
+    single = load("decay", factor="blur")
+    for (prediction,), (reference,), (sample,), (condition,) in (
+        batch.values() for batch in batches(COLUMNS, 1)
+    ):
+        single.add(
+            prediction=prediction, reference=reference, sample_ids=sample, conditions=condition
+        )
+    assert single.compute() == whole
+
+
+def test_levels_are_given_in_their_order():
+    swapped = load("decay", factor="blur", levels=[61, 31, 1]).compute(**COLUMNS)
+    assert "E[blur=1]" in swapped
+    assert "E[blur=61]" not in swapped
+
+
+def test_clusters_may_come_with_the_call():
+    answers = {"predictions": ["a", "a", "b", "b"], "references": ["a"] * 4}
+    metric = load("accuracy")
+    alone = metric.compute(**answers)
+    together = metric.compute(**answers, clusters=["x", "x", "y", "y"])
+    assert alone["accuracy"] == together["accuracy"] == 0.5
+    assert together["accuracy.se"] > alone["accuracy.se"]
+    with pytest.raises(TypeError, match="cluster"):
+        metric.compute(**answers, cluster=["x"] * 4)
+
+
+def test_none_is_unparsed():
+    found = load("parse_failures").compute(predictions=["a", None, ""], references=["a"] * 3)
+    assert found["parse_failures"] == pytest.approx(2 / 3)
+
+
+def test_metrics_combine():
+    both = evaluate.combine(
+        [load("decay", factor="blur"), load("paired_difference", factor="blur")]
+    )
+    found = both.compute(**COLUMNS)
+    assert found["Acc[blur=31]"] - found["Acc[blur=1]"] == found["accuracy[blur=31-1]"]
+    assert found["accuracy[blur=31-1].p"] == 1
+
+
+def test_several_references():
+    texts = ["the cat sat on the mat", "a dog"]
+    one = load("bleu").compute(predictions=texts, references=["the cat sat on a mat", "a dog"])
+    several = load("bleu").compute(
+        predictions=texts, references=[["the cat sat on a mat", texts[0]], ["a dog"]]
+    )
+    assert several["bleu"] == pytest.approx(1)
+    assert one["bleu"] < 1
+
+
+def test_fields_are_columns():
+    found = load("grouped_accuracy", group=["pair"], all_correct=True, label="pairs").compute(
+        predictions=list("aaab"), references=["a"] * 4, pair=[0, 0, 1, 1]
+    )
+    assert found["pairs"] == 0.5
+
+
+def test_several_factors_are_mappings():
+    rules = [{"rule": rule, "side": side} for rule in ("r", "s") for side in (0, 1)]
+    found = load("paired_difference", factor="rule").compute(
+        predictions=list("aabb"), references=["a"] * 4, sample_ids=["x"] * 4, conditions=rules
+    )
+    assert found["accuracy[rule=s-r]"] == -1
+    assert found["accuracy[rule=s-r].n"] == 2
+
+
+def test_a_scorer_of_its_own():
+    metric = load("accuracy", scorer=Anls(answers=None))
+    found = metric.compute(predictions=["recieve"], references=["receive"])
+    assert found["accuracy"] == pytest.approx(5 / 7)
+
+
+def test_wrong_names():
+    with pytest.raises(TaskError, match="did you mean decay"):
+        load("deccay", factor="blur")
+    with pytest.raises(TaskError, match="no option 'facto'"):
+        load("decay", facto="blur")

@@ -1,0 +1,1 @@
+"""Which classes a text mentions: keyword matching with a lexicon of terms."""

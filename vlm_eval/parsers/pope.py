@@ -1,0 +1,109 @@
+"""Yes or no as four published evaluators of POPE read it, and as this project does.
+
+The published ones are kept literally, faults included, because POPE numbers in papers depend on
+them: docs/parsers.md shows where they disagree. All return the choice that is spelled yes or no.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from vlm_eval.core.options import configurable
+from vlm_eval.core.types import Parsed
+from vlm_eval.parsers.text import normalise
+from vlm_eval.parsers.yes_no import YesNo
+
+_WORD = re.compile(r"\w+(?:['-]\w+)*")
+_NEGATIONS = frozenset({"no", "not", "none", "cannot"})
+
+
+@configurable
+class Pope:
+    """The official evaluator (AoiDragon/POPE): yes unless the first sentence says no.
+
+    No if ``No``, ``no`` or ``not`` is a token of what stands before the first period, commas
+    removed, split at single blanks; *yes in every other case*: an empty answer, ``NO`` and
+    ``There isn't a dog.`` are yes. It never finds nothing.
+    """
+
+    def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
+        """Return the choice; none only where the choices have no such word."""
+        return YesNo(policy="pope")(text, choices)
+
+
+@configurable
+class RePope:
+    """RePOPE's own scorer (YanNeu/RePOPE): yes if "yes" occurs, else no if "no" does, else none.
+
+    Occurs means anywhere in the lower-cased text, inside words too: ``Not sure`` and ``I cannot
+    see one.`` are no, ``There isn't a dog.`` is none.
+    """
+
+    def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
+        """Return the choice."""
+        low = text.lower()
+        word = next((word for word in ("yes", "no") if word in low), None)
+        return _named(word, choices, "repope")
+
+
+@configurable
+class LmmsPope:
+    """lmms-eval's POPE task: the stripped, lower-cased text must *be* yes or no.
+
+    ``yes.`` is neither.
+    """
+
+    def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
+        """Return the choice."""
+        return _named(text.lower().strip(), choices, "lmms_pope")
+
+
+@configurable
+class VlmEvalKitYesNo:
+    """VLMEvalKit's ``YOrN_Extraction``: the one of the words yes and no that occurs.
+
+    Words are split at blanks after the VQA punctuation pass; none if both occur or neither.
+    """
+
+    def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
+        """Return the choice."""
+        found = YesNo(policy="vlmeval")(text, choices)
+        return found if found.answer is None else Parsed(found.answer, "vlmevalkit_yes_no")
+
+
+@configurable
+class PopeCanonical:
+    """How this project reads an answer to a presence question.
+
+    After the cleaning that all strict parsers share (reasoning removed, Unicode NFKC, Markdown and
+    quotation marks stripped), in any case: (1) ``leading``: the first word is yes or no, unless the
+    other is offered beside it ("Yes or no"); (2) ``only``: of the words yes on one hand and no,
+    not, ...n't, none and cannot on the other, only one kind occurs; (3) none. Words are whole:
+    "no-one" and "nothing" are not "no".
+    """
+
+    def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
+        """Return the choice."""
+        words = [word.lower() for word in _WORD.findall(normalise(text))]
+        first = words[0] if words else ""
+        if first in ("yes", "no") and not _offered(words):
+            return _named(first, choices, "leading")
+        said = {_meaning(word) for word in words} - {None}
+        return _named(said.pop() if len(said) == 1 else None, choices, "only")
+
+
+def _offered(words: Sequence[str]) -> bool:
+    """Return whether the text begins with both words as alternatives."""
+    return words[:3] in (["yes", "or", "no"], ["no", "or", "yes"]) or words[:2] == ["yes", "no"]
+
+
+def _meaning(word: str) -> str | None:
+    if word == "yes":
+        return "yes"
+    return "no" if word in _NEGATIONS or word.endswith("n't") else None
+
+
+def _named(word: str | None, choices: Sequence[str], rule: str) -> Parsed:
+    named = [choice for choice in choices if choice.strip().casefold() == word]
+    return Parsed(named[0], rule) if named else Parsed(None, "none")

@@ -1,0 +1,142 @@
+"""Is it safe to proceed: safe, unsafe, or no decision."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from vlm_eval.core.options import configurable
+from vlm_eval.core.text import without_reasoning
+from vlm_eval.core.types import Parsed
+from vlm_eval.parsers.text import final_statement, has_alternative, index, negated, normalise
+
+SAFE, UNSAFE = "safe", "unsafe"
+
+_FIELD = re.compile(
+    r"""["']?(?<![a-z_])(?P<key>decision|safe|is_safe|safe_to_proceed)["']?\s{0,5}[:=]\s{0,5}
+        (?P<value>["'][^"'\n]{0,80}["']|[^"',;.{}()\[\]\n]{1,80})""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_POSITIVE = frozenset({"yes", "true", "safe", "proceed", "go", "safe to proceed", "1"})
+_NEGATIVE = frozenset({
+    "no", "false", "unsafe", "not safe", "stop", "do not proceed", "don't proceed", "0",
+    "not safe to proceed", "unsafe to proceed",
+})  # fmt: skip
+# "No pedestrians are visible" begins with the word, and is no answer.
+_YES_NO = re.compile(
+    r"(?<!\w)(?<!\w-)(?:(?P<n0>yes)|(?P<n1>no)"
+    r"(?= ?(?:[.,;:!)\]\n–—-]|$)| (?:it|it's|the|i|you|we|this|that|there|because|as|since|due"
+    r"|proceeding|moving|not)\b))(?!\w|-\w|')",
+    re.IGNORECASE,
+)
+_WORDS = re.compile(
+    r"(?<![\w-])(?:(?P<n0>safe(?:ly)?)|(?P<n1>unsafe(?:ly)?))(?![\w-])"
+    r"(?! (?:distance|speed|gap|following|driving|manner|place|zone|side)\b)",
+    re.IGNORECASE,
+)
+_UNSURE = re.compile(
+    r"\b(?:(?:it|that|this) depends|depend(?:s|ing)? (?:on|upon)|(?:cannot|can't|can not|could not"
+    r"|couldn't|unable to|impossible to|hard to|difficult to|not possible to|not able to) (?:be )?"
+    r"(?:determined?|tell|told|say|said|judged?|assess(?:ed)?|answer(?:ed)?|know|known|decided?|"
+    r"confirm(?:ed)?)|not (?:sure|certain)|not clear (?:if|whether)|unsure|uncertain|unclear|maybe|"
+    r"perhaps|(?:may|might|could|can) (?:not )?be (?:un)?safe|possibly (?:un)?safe|"
+    r"(?:insufficient|not enough) (?:information|context|detail))\b",
+    re.IGNORECASE,
+)
+_CONDITION = re.compile(r"\b(?:if|whether|unless|as long as|provided)\b", re.IGNORECASE)
+_CAUTION = re.compile(
+    r"\b(?:cautio(?:n|us|usly)|careful(?:ly)?|with care|be alert|vigilan(?:t|ce|tly))\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?\n](?:\s|$)")
+_SENTENCES = re.compile(r"[^.!?\n]+[.!?\n]?")
+_START = " \n.,:;!?()[]{}<>'-–—"
+
+
+@configurable
+class Safety:
+    """Finds the decision and returns the choice that is spelled ``safe`` or ``unsafe``.
+
+    The first rule that fires (arXiv 2601.08355, section 4.2: answers are mapped to canonical
+    labels, ambiguous and non-committal ones are failures; the rules are this project's):
+
+    1. ``decision``: a field ``decision`` (or ``safe``, ``is_safe``, ``safe_to_proceed``) says yes,
+       no, true, false, safe or unsafe, in JSON or as "decision: NO". Any other value, and two
+       fields that differ, are no decision, whatever else is said.
+    2. ``leading``, ``answer``: the answer begins with yes (safe to proceed) or no, or states "the
+       answer is yes". Beside uncertainty in the same sentence ("it depends", "cannot determine",
+       "maybe") it is no decision; nor is a yes with a condition or a warning ("yes, if the light is
+       green", "yes, but with caution"), or one that its sentence contradicts.
+    3. ``explicit``: the words safe and unsafe, negated or not, all say the same. A question that is
+       repeated does not count. Uncertainty or a condition anywhere makes it no decision, and a
+       warning ("proceed with caution") takes back safe.
+    4. ``none``.
+    """
+
+    def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
+        """Return the choice; none also where the choices have no such word."""
+        word, rule = _decide(text)
+        named = [choice for choice in choices if choice.strip().casefold() == word]
+        return Parsed(named[0], rule) if named else Parsed(None, "none")
+
+
+def _decide(text: str) -> tuple[str | None, str]:
+    fields = {_field(match) for match in _FIELD.finditer(without_reasoning(text))}
+    if fields:
+        return (fields.pop() if len(fields) == 1 else None), "decision"
+    clean = normalise(text)
+    stated = _stated(clean)
+    return stated if stated is not None else (_explicit(clean), "explicit")
+
+
+def _field(match: re.Match[str]) -> str | None:
+    value = match["value"].strip(" \"'*`").lower()
+    if value in _POSITIVE:
+        return SAFE
+    return UNSAFE if value in _NEGATIVE else None
+
+
+def _stated(clean: str) -> tuple[str | None, str] | None:
+    """Return what a leading or final yes or no says; None if there is neither."""
+    start = len(clean) - len(clean.lstrip(_START))
+    first = _YES_NO.match(clean, start)
+    if first is not None:
+        if has_alternative(clean, first, _YES_NO):
+            return None, "none"
+        end = _SENTENCE_END.search(clean, first.end() + 2)
+        sentence = clean[first.end() : end.start() if end else len(clean)]
+        word = (SAFE, UNSAFE)[index(first)]
+        contradicted = _said(sentence) - {word}
+        return (None if contradicted else _committed(word, sentence)), "leading"
+    statement = final_statement(clean, _YES_NO)
+    if statement is None:
+        return None
+    named = None if statement.name is None else (SAFE, UNSAFE)[statement.name]
+    return _committed(named, clean), "answer"
+
+
+def _committed(word: str | None, sentence: str) -> str | None:
+    """Return the decision, None where the sentence takes it back; a warning leaves a "no"."""
+    hedged = _UNSURE.search(sentence) is not None
+    if word == SAFE:
+        hedged = hedged or bool(_CONDITION.search(sentence) or _CAUTION.search(sentence))
+    return None if hedged else word
+
+
+def _explicit(clean: str) -> str | None:
+    sentences = [match[0] for match in _SENTENCES.finditer(clean)]
+    body = "".join(sentence for sentence in sentences if not sentence.endswith("?"))
+    if _CONDITION.search(body):
+        return None
+    found = _said(body)
+    return _committed(found.pop(), body) if len(found) == 1 else None
+
+
+def _said(text: str) -> set[str]:
+    """Return what the words safe and unsafe say in a text, both if it says both."""
+    found: set[str] = set()
+    for match in _WORDS.finditer(text):
+        found.add((SAFE, UNSAFE)[index(match) ^ int(negated(text, match))])
+        if len(found) > 1:
+            break
+    return found
