@@ -1,0 +1,112 @@
+"""Where the files of POPE and its relatives lie in a local copy, and the images with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vlm_eval.core.errors import DataError, MissingData
+from vlm_eval.core.types import ImageRef
+from vlm_eval.data.images import open_image
+
+HUB = "lmms-lab/POPE"
+LAYOUT = (
+    "DIR/coco_pope_random.json, ..._popular.json, ..._adversarial.json and DIR/val2014/*.jpg, the "
+    "COCO val2014 images; for RePOPE also DIR/annotations/coco_repope_random.json, ..."
+)
+FILES: Mapping[str, tuple[str, ...]] = {
+    "pope": (
+        "coco_pope_{split}.json",
+        "output/coco/coco_pope_{split}.json",
+        "coco/coco_pope_{split}.json",
+        "annotations/coco_pope_{split}.json",
+    ),
+    "repope": (
+        "annotations/coco_repope_{split}.json",
+        "coco_repope_{split}.json",
+        "RePOPE/annotations/coco_repope_{split}.json",
+    ),
+    "seem_aokvqa": (
+        "aokvqa_pope_seem_{split}.json",
+        "output/seem/aokvqa/aokvqa_pope_seem_{split}.json",
+    ),
+    "seem_gqa": (
+        "gqa_pope_seem_{split}.json",
+        "output/seem/gqa/gqa_pope_seem_{split}.json",
+    ),
+    "popev2": (
+        "popev2_annotations.json",
+        "POPEv2/dataset/annotations.json",
+        "annotations.json",
+    ),
+}
+"""Question files by annotation, in the order in which they are looked for."""
+
+IMAGE_FOLDERS = (
+    "", "val2014", "images", "images/val2014", "coco/val2014", "coco/images/val2014",
+    "coco", "train2017", "POPEv2/dataset",
+)  # fmt: skip
+"""Folders of a local copy in which images are looked for, in this order."""
+
+
+def find_file(path: Path, annotations: str, split: str) -> Path | None:
+    """Return the question file of an annotation and split; None if it is in no known place.
+
+    Parameters
+    ----------
+    path
+        A folder, or the question file itself.
+    annotations
+        A key of :data:`FILES`.
+    split
+        Name of the split; not looked at for POPEv2, nor where the path is a file.
+    """
+    if path.is_file():
+        return path
+    names = [name.format(split=split) for name in FILES[annotations]]
+    return next((path / name for name in names if (path / name).is_file()), None)
+
+
+def need_file(path: Path, annotations: str, split: str) -> Path:
+    """Return the question file as `find_file` does; raises MissingData if there is none."""
+    found = find_file(path, annotations, split)
+    if found is None:
+        name = FILES[annotations][0].format(split=split)
+        what = f"no {name} in {path}" if path.is_dir() else f"no such file or folder: {path}"
+        raise MissingData(what, layout=LAYOUT, hub=HUB)
+    return found
+
+
+def find_images(root: Path, names: Sequence[str]) -> dict[str, ImageRef]:
+    """Return the images of these names.
+
+    Parameters
+    ----------
+    root
+        The folder that they lie in, or in one of whose :data:`IMAGE_FOLDERS`.
+    names
+        File names as the question file gives them, folders included.
+
+    Raises
+    ------
+    MissingData
+        If none of them is there.
+    DataError
+        If some are not, or one leads out of the folder.
+    """
+    wanted = list(dict.fromkeys(names))
+    places = {name: _place(root, name) for name in wanted}
+    missing = [name for name, place in places.items() if place is None]
+    if missing and len(missing) == len(wanted):
+        what = f"none of the {len(wanted)} images is in {root}, such as {missing[0]}"
+        raise MissingData(what, layout=LAYOUT, hub=HUB)
+    if missing:
+        what = f"{len(missing)} of {len(wanted)} images are missing, such as {missing[0]}"
+        raise DataError(what, where=str(root), hint="complete the image folder")
+    return {name: open_image(place, root=root) for name, place in places.items() if place}
+
+
+def _place(root: Path, name: str) -> Path | None:
+    """Return the path of an image from the root."""
+    places = (Path(folder) / name for folder in IMAGE_FOLDERS)
+    return next((place for place in places if (root / place).is_file()), None)
