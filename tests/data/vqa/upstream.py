@@ -1,0 +1,350 @@
+"""One or two rows of every benchmark in its publisher's own schema, and what must come of them.
+
+Written from the schemas and prompts of spec D; the texts are made up.
+"""
+
+import base64
+import io
+
+from PIL import Image
+
+
+def png(colour: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (24, 16), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+def picture(colour: str) -> dict:
+    """An image as `datasets` writes it into Parquet."""
+    return {"bytes": png(colour), "path": f"{colour}.png"}
+
+
+def base64_of(colour: str) -> str:
+    return base64.b64encode(png(colour)).decode()
+
+
+LETTER = "\nAnswer with the option's letter from the given choices directly."
+WORD = "\nAnswer the question using a single word or phrase."
+
+_HRBENCH = [
+    {
+        "index": 4, "question": "What is on the sign?", "A": "Stop", "B": "Go", "C": "Wait",
+        "D": "Left", "answer": "B", "category": "single", "cycle_category": "2",
+        "image": base64_of("red"),
+    }
+]  # fmt: skip
+_HRBENCH_WANTED = {
+    "id": "4", "kind": "mcq", "gold": "B", "answer": "Go", "subcategory": "2",
+    "choices": ["A", "B", "C", "D"],
+    "prompt": "What is on the sign?\nA. Stop\nB. Go\nC. Wait\nD. Left"
+    "\nAnswer the option letter directly.",
+}  # fmt: skip
+
+# benchmark: rows, and for each row the fields that are checked
+ROWS = {
+    "hrbench4k": (_HRBENCH, [_HRBENCH_WANTED]),
+    "hrbench8k": (_HRBENCH, [_HRBENCH_WANTED]),
+    "hallusion_bench_image": (
+        [
+            {
+                "category": "VD", "subcategory": "illusion", "set_id": "0", "figure_id": "1",
+                "question_id": "2", "question": "Is the left circle larger?", "gt_answer": "0",
+                "image": picture("red"),
+            }
+        ],
+        [
+            {
+                "id": "VD-illusion-0-1-2", "kind": "yes_no", "gold": "No", "group": "0",
+                "figure": "1", "asked": "2", "choices": ["Yes", "No"],
+                "prompt": "Is the left circle larger?",
+            }
+        ],
+    ),
+    "vstar_bench": (
+        [
+            {
+                "text": "What colour is the dog?\n(A) brown\n(B) black and white\n(C) grey"
+                "\nAnswer with the option's letter from the given choices directly.",
+                "label": "B", "category": "direct_attributes", "question_id": 7,
+                "image": picture("red"),
+            }
+        ],
+        [
+            {
+                "id": "direct_attributes-7", "gold": "B", "answer": "black and white",
+                "options": ["brown", "black and white", "grey"], "choices": ["A", "B", "C"],
+                "prompt": "What colour is the dog?\nA. brown\nB. black and white\nC. grey" + LETTER,
+            }
+        ],
+    ),
+    "vlms_are_biased": (
+        [
+            {
+                "ID": "animals_1_px384", "topic": "Animals", "sub_topic": "Birds",
+                "prompt": "How many legs? Answer with a number in curly brackets, e.g., {9}.",
+                "ground_truth": "3", "expected_bias": "2", "type_of_question": "Q1",
+                "image": picture("red"),
+            },
+            {
+                "ID": "illusion_2", "topic": "Optical Illusion", "sub_topic": "Ponzo",
+                "prompt": "Are the lines equal? Answer in curly brackets, e.g., {Yes} or {No}.",
+                "ground_truth": "{no}", "expected_bias": "Yes", "type_of_question": "Q1",
+                "image": picture("blue"),
+            },
+        ],
+        [
+            {
+                "id": "animals_1_px384", "kind": "number", "gold": "3", "expected_bias": "2",
+                "category": "Animals", "choices": [],
+                "prompt": "How many legs? Answer with a number in curly brackets, e.g., {9}.",
+            },
+            {"kind": "yes_no", "gold": "No", "expected_bias": "Yes"},
+        ],
+    ),
+    "mmmu_val": (
+        [
+            {
+                "id": "validation_Basic_Medical_Science_3", "question_type": "multiple-choice",
+                "question": "Look at <image 1>. Which of these is its mirror?",
+                "options": "['<image 2>', 'None', \"It's <image 3>\"]", "answer": "C",
+                "subfield": "Anatomy", "image_1": picture("red"), "image_2": picture("green"),
+                "image_3": picture("blue"),
+                **{f"image_{k}": None for k in range(4, 8)},
+            },
+            {
+                "id": "validation_Math_8", "question_type": "open", "options": "[]",
+                "question": "<image 1> What is x?", "answer": "['2.5', '5/2']",
+                "subfield": "Algebra",
+                "image_1": picture("red"), **{f"image_{k}": None for k in range(2, 8)},
+            },
+        ],
+        [
+            {
+                "id": "validation_Basic_Medical_Science_3", "gold": "C", "kind": "mcq",
+                "category": "Basic_Medical_Science", "subcategory": "Anatomy",
+                "shown": ["image_1", "image_2", "image_3"],
+                "chunks": [
+                    "Look at ", ". Which of these is its mirror?\nA. ", "\nB. None\nC. It's ",
+                    "\n\nAnswer with the option's letter from the given choices directly.",
+                ],
+            },
+            {
+                "kind": "open", "gold": "2.5", "answers": ["2.5", "5/2"], "choices": [],
+                "chunks": [
+                    "", " What is x?\n\nAnswer the question using a single word or phrase.",
+                ],
+            },
+        ],
+    ),
+    "mmstar": (
+        [
+            {
+                "index": 11, "question": "Which is right?\nOptions: A: on, in, B: in: the box, "
+                "C: beside, D: The dog.",
+                "answer": "B", "category": "coarse perception", "l2_category": "image scene",
+                "image": picture("red"),
+            }
+        ],
+        [
+            {
+                "id": "11", "gold": "B", "options": ["on, in", "in: the box", "beside", "The dog."],
+                "question": "Which is right?", "category": "coarse perception",
+                "prompt": "Which is right?\nOptions: A: on, in, B: in: the box, C: beside, "
+                "D: The dog.\nAnswer with the option's letter from the given choices directly",
+            }
+        ],
+    ),
+    "seedbench_img": (
+        [
+            {
+                "question_id": "101669", "question": "How many cats?", "choice_a": "One",
+                "choice_b": "Two", "choice_c": "Three", "choice_d": "Four", "answer": "A",
+                "data_type": "image", "question_type_id": 5, "image": [picture("red")],
+            },
+            {
+                "question_id": "v1", "question": "What happens?", "choice_a": "One",
+                "choice_b": "Two", "choice_c": "Three", "choice_d": "Four", "answer": "A",
+                "data_type": "video", "question_type_id": 10, "image": [picture("blue")] * 8,
+            },
+        ],
+        [
+            {
+                "id": "101669", "gold": "A", "answer": "One", "category": "5",
+                "prompt": "How many cats?\nA. One\nB. Two\nC. Three\nD. Four" + LETTER,
+            }
+        ],
+    ),
+    "realworldqa": (
+        [
+            {
+                "question": "Which way?\n\nA. Left\nB. Right\nC. Straight on"
+                "\nPlease answer directly with only the letter of the correct option and "
+                "nothing else.",
+                "answer": "C", "image": picture("red"),
+            },
+            {"question": "How many cars?", "answer": "4", "image": picture("blue")},
+            {"question": "What is the speed limit?", "answer": "25 mph", "image": picture("green")},
+        ],
+        [
+            {
+                "kind": "mcq", "gold": "C", "options": ["Left", "Right", "Straight on"],
+                "prompt": "Which way?\n\nA. Left\nB. Right\nC. Straight on\nPlease answer directly "
+                "with only the letter of the correct option and nothing else.",
+            },
+            {"kind": "number", "gold": "4", "prompt": "How many cars?"},
+            {"kind": "open", "gold": "25 mph"},
+        ],
+    ),
+    "mmvp": (
+        [
+            {
+                "Index": 3, "Question": "Is the dog facing left?", "Options": "(a) Yes (b) No",
+                "Correct Answer": "(a)", "image": picture("red"),
+            },
+            {
+                "Index": 99, "Question": "Does the elephant have long or short tusks?",
+                "Options": "(a) Long (b) Short", "Correct Answer": "(a)", "image": picture("blue"),
+            },
+        ],
+        [
+            {
+                "id": "3", "gold": "A", "group": "2",
+                "prompt": "Is the dog facing left?\nA. Yes\nB. No" + LETTER,
+            },
+            {"id": "99", "gold": "B", "answer": "Short", "group": "50"},  # corrected
+        ],
+    ),
+    "naturalbench": (
+        [
+            {
+                "Index": 4 + k, "Question": question, "Question_Type": "multiple_choice",
+                "Image": picture(colour),
+            }
+            for k, (question, colour) in enumerate(
+                (q, c)
+                for q in ("What is it?\nOption: A: cat; B: dog;", "Who?\nOption: A: He; B: She;")
+                for c in ("red", "blue")
+            )
+        ]
+        + [
+            {
+                "Index": 8, "Question": "Is it red?", "Question_Type": "yes_no",
+                "Image": picture("red"),
+            }
+        ],
+        [
+            {
+                "id": "4", "gold": "A", "group": "1", "asked": "q0", "figure": "i0",
+                "options": ["cat", "dog"], "choices": ["A", "B"],
+                "prompt": "What is it?\nOption: A: cat; B: dog; Please output the letter "
+                "corresponding to the correct option.",
+            },
+            {"id": "5", "gold": "B", "asked": "q0", "figure": "i1"},
+            {"id": "6", "gold": "B", "asked": "q1", "figure": "i0"},
+            {"id": "7", "gold": "A", "asked": "q1", "figure": "i1"},
+            {
+                "gold": "Yes", "group": "2", "choices": ["Yes", "No"],
+                "prompt": "Is it red? Please answer Yes or No.",
+            },
+        ],
+    ),
+    "scienceqa_img": (
+        [
+            {
+                "question": "Which is a solid?", "choices": ["water", "ice"], "answer": 1,
+                "hint": "Look at the picture.", "subject": "natural science", "topic": "physics",
+                "image": picture("red"),
+            },
+            {
+                "question": "Which is a gas?", "choices": ["steam", "ice", "milk"], "answer": 0,
+                "hint": "", "subject": "natural science", "topic": "physics",
+                "image": picture("blue"),
+            },
+        ],
+        [
+            {
+                "gold": "B", "answer": "ice", "hint": "Look at the picture.",
+                "prompt": "Context: Look at the picture.\nWhich is a solid?\nA. water\nB. ice"
+                + LETTER,
+            },
+            {"prompt": "Which is a gas?\nA. steam\nB. ice\nC. milk" + LETTER, "hint": None},
+        ],
+    ),
+    "ai2d": (
+        [
+            {
+                "question": "What eats grass?", "options": ["fox", "hawk", "rabbit", "owl"],
+                "answer": "2", "image": picture("red"),
+            }
+        ],
+        [
+            {
+                "gold": "C", "answer": "rabbit",
+                "prompt": "What eats grass?\nA. fox\nB. hawk\nC. rabbit\nD. owl" + LETTER,
+            }
+        ],
+    ),
+    "vqav2_val": (
+        [
+            {
+                "question_id": 262148000, "question": "Where is he looking?",
+                "answers": [{"answer": a, "answer_id": i} for i, a in enumerate(
+                    ["down"] * 6 + ["table"] * 4)],
+                "multiple_choice_answer": "down", "answer_type": "other",
+                "question_type": "none of the above", "image": picture("red"),
+            }
+        ],
+        [
+            {
+                "id": "262148000", "kind": "open", "gold": "down", "category": "other",
+                "answers": ["down"] * 6 + ["table"] * 4, "prompt": "Where is he looking?" + WORD,
+            }
+        ],
+    ),
+    "textvqa": (
+        [
+            {
+                "question_id": 34602, "question": "what is the Brand of this camera?",
+                "answers": ["nous les gosses", "dakota"] + ["dakota digital"] * 8,
+                "image": picture("red"),
+            }
+        ],
+        [{"gold": "dakota digital", "prompt": "What is the brand of this camera?" + WORD}],
+    ),
+    "okvqa": (
+        [
+            {
+                "question_id": "2971475", "question": "What sport is it?",
+                "answers": ["race"] * 4 + ["motocross"] * 6, "image": picture("red"),
+            }
+        ],
+        [
+            {
+                "gold": "motocross",
+                "prompt": "What sport is it?"
+                "\nWhen the provided information is insufficient, respond with 'Unanswerable'."
+                + WORD,
+            }
+        ],
+    ),
+    "chartqa": (
+        [
+            {"type": "human_test", "question": "What is the top?", "answer": "0.57",
+             "image": picture("red")}
+        ],
+        [
+            {
+                "gold": "0.57", "category": "human_test",
+                "prompt": "What is the top?\nAnswer the question with a single word.",
+            }
+        ],
+    ),
+    "docvqa": (
+        [
+            {"questionId": "49153", "question": "What is the ratio?", "answers": ["0.28", "28 %"],
+             "image": picture("red")}
+        ],
+        [{"id": "49153", "answers": ["0.28", "28 %"], "prompt": "What is the ratio?" + WORD}],
+    ),
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Published visual question answering sets, read in their own schemas into one form."""
