@@ -8,7 +8,7 @@ from vlm_eval.core.errors import DataError
 from vlm_eval.core.hashing import digest_bytes
 from vlm_eval.data.pairs.columns import column_map
 from vlm_eval.data.pairs.loader import load_pairs
-from vlm_eval.data.pairs.tables import CellTable, open_folder
+from vlm_eval.data.tables import CellTable, open_folder
 
 
 def load(file, subset="mis", columns=None):
@@ -28,7 +28,7 @@ def test_rows_have_every_field_and_images_that_decode(folder, records, write):
     row = loaded.rows[1]
     assert row.keys() == {
         "id", "subset", "image_0", "image_1", "caption_0", "caption_1", "label_0", "label_1",
-        "category", "source", "license",
+        "category", "tag", "source", "license",
     }  # fmt: skip
     assert (row["caption_0"], row["caption_1"]) == ("A blue page", "A yellow page")
     assert (row["label_0"], row["label_1"]) == ("unsafe", "safe")

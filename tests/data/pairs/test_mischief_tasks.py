@@ -134,3 +134,102 @@ def test_the_group_is_both_subsets_and_the_label_is_a_field(data):
     }
     assert index.load("mic").info()["data"]["synthetic"]
     assert not index.load("mis", data=data).info()["data"]["synthetic"]
+
+
+def test_a_contrastive_model_is_given_what_the_choices_compare(data):
+    trials = first_sample(TaskIndex().load("mis", data=data))
+    red, green = "images/red.png", "images/green.png"
+    compared = {
+        key: ([image.label for image in t.request.match.images], list(t.request.match.texts))
+        for key, t in trials.items()
+        if t.request.match is not None
+    }
+    assert compared == {
+        ("i2c", 0, "ab"): ([red], ["C0", "C1"]),
+        ("i2c", 0, "ba"): ([red], ["C1", "C0"]),
+        ("i2c", 1, "ab"): ([green], ["C0", "C1"]),
+        ("i2c", 1, "ba"): ([green], ["C1", "C0"]),
+        ("c2i", 0, "ab"): ([red, green], ["C0"]),
+        ("c2i", 0, "ba"): ([green, red], ["C0"]),
+        ("c2i", 1, "ab"): ([red, green], ["C1"]),
+        ("c2i", 1, "ba"): ([green, red], ["C1"]),
+    }
+
+
+@pytest.mark.parametrize("name", ["mic-vismin-prompts", "mic-composite"])
+def test_variants_compare_the_same(name):
+    usual = first_sample(TaskIndex().load("mic"))
+    for key, trial in first_sample(TaskIndex().load(name)).items():
+        if key[0] == "c2i_composite":
+            assert trial.request.match is None
+        else:
+            assert trial.request.match == usual[key].request.match
+
+
+@pytest.mark.parametrize(("orders", "trials"), [("both", 12), ("fixed", 8), ("hash", 8)])
+def test_option_orders_are_an_option_of_the_data(data, orders, trials):
+    asked = first_sample(TaskIndex().load("mis", data=f"{data},orders={orders}"))
+    assert len(asked) == trials
+    assert {(question, side) for question, side, _ in asked} == {
+        (question, side) for question in ("confirm", "reject", "i2c", "c2i") for side in (0, 1)
+    }
+    if orders == "fixed":
+        assert {order for _, _, order in asked} == {"ab"}
+
+
+def test_the_composite_is_one_picture_in_either_order(data):
+    trials = first_sample(TaskIndex().load("mis-composite", data=data))
+    assert Counter(question for question, _, _ in trials) == {"c2i": 4, "c2i_composite": 4}
+    for (question, side, order), trial in trials.items():
+        if question == "c2i":
+            continue
+        (picture,) = trial.request.images
+        image = picture.load()
+        right = ("red", "green")[side]
+        left_is_right = (
+            image.getpixel((1, image.height - 1))
+            == {
+                "red": (255, 0, 0),
+                "green": (0, 128, 0),
+            }[right]
+        )
+        assert trial.gold == ("1" if left_is_right else "2")
+        assert left_is_right == ((side == 0) == (order == "ab"))
+        assert trial.prompt == (
+            "<image>The picture shows image 1 on the left and image 2 on the right.\n"
+            f'Which image better matches the caption: "C{side}"? Answer 1 or 2.'
+        )
+
+
+def test_winoground_reads_the_hubs_columns(folder, records, write):
+    rows = [
+        {
+            **{key: value for key, value in row.items() if not key.startswith("label")},
+            "id": number,
+            "collapsed_tag": "Object",
+            "tag": "Noun",
+            "secondary_tag": None,
+            "num_main_preds": 1,
+        }
+        for number, row in enumerate(records())
+    ]
+    write(folder / "metadata.jsonl", rows)
+    task = TaskIndex().load("winoground", data=str(folder))
+    trials = list(expand(task))
+    assert len(trials) == 24
+    assert {t.fields["category"] for t in trials} == {"Object"}
+    assert {t.fields["tag"] for t in trials} == {"Noun"}
+    assert {t.sample_id for t in trials} == {"0", "1"}
+
+
+def test_winoground_without_its_tags_is_read_too(folder, records, write):
+    rows = [{k: v for k, v in row.items() if k != "category"} for row in records()]
+    write(folder / "metadata.jsonl", rows)
+    trials = list(expand(TaskIndex().load("winoground", data=str(folder))))
+    assert {t.fields["category"] for t in trials} == {None}
+
+
+def test_winogrounds_stand_in_is_no_winoground():
+    info = TaskIndex().load("winoground", data="embedded").info()["data"]
+    assert info["synthetic"]
+    assert "not Winoground" in info["notice"]

@@ -91,7 +91,6 @@ def test_a_column_map_is_an_option(folder, records, write):
     ("options", "message"),
     [
         ({"subset": "mix"}, "'subset'"),
-        ({}, "needs the option 'subset'"),
         ({"subset": "mis", "paht": "x"}, "did you mean path"),
         ({"subset": "mis", "path": "x", "hub": "y"}, "both path and hub"),
         ({"subset": "mis", "columns": "winoground"}, "columns without data"),

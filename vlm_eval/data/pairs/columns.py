@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from vlm_eval.core.errors import DataError, TaskError, did_you_mean
 
 REQUIRED = ("id", "image_0", "image_1", "caption_0", "caption_1")
-OPTIONAL = ("subset", "label_0", "label_1", "category", "source", "license")
+OPTIONAL = ("subset", "label_0", "label_1", "category", "tag", "source", "license")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def column_map(option: str | Mapping[str, str] | None) -> ColumnMap:
 
 
 def check_columns(columns: ColumnMap, found: Collection[str], *, where: str) -> None:
-    """Check that a data set has every required field, and every column the map names.
+    """Check that a data set has every required field, and every column that an own map names.
 
     Raises
     ------
@@ -110,7 +110,8 @@ def check_columns(columns: ColumnMap, found: Collection[str], *, where: str) -> 
         Listing the columns found and missing, and the named map that would fit.
     """
     needed = [columns.column(name) for name in REQUIRED]
-    needed += [target for target in columns.columns.values() if target not in needed]
+    if columns not in NAMED.values():  # what a task's author names must be there
+        needed += [target for target in columns.columns.values() if target not in needed]
     missing = [target for target in needed if target not in found]
     if not missing:
         return

@@ -5,20 +5,17 @@ A pair is two images and two captions; image 0 belongs with caption 0, image 1 w
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from vlm_eval.core.errors import DataError
-from vlm_eval.core.hashing import digest_bytes
 from vlm_eval.core.types import ImageRef
 from vlm_eval.data.base import Row
-from vlm_eval.data.images import decode, open_image
+from vlm_eval.data.cells import image_cell, needed_text, text_cell
 from vlm_eval.data.pairs.columns import OPTIONAL, ColumnMap, check_columns
-from vlm_eval.data.pairs.tables import SUBSETS, CellTable
+from vlm_eval.data.tables import CellTable
 
 SIDES = (0, 1)
+SUBSETS = ("mis", "mic")
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Loaded:
     dropped: tuple[str, ...]
 
 
-def load_pairs(table: CellTable, columns: ColumnMap, subset: str) -> Loaded:
+def load_pairs(table: CellTable, columns: ColumnMap, subset: str | None) -> Loaded:
     """Return the pairs of one subset, checked.
 
     Parameters
@@ -47,7 +44,7 @@ def load_pairs(table: CellTable, columns: ColumnMap, subset: str) -> Loaded:
     columns
         Which column is which field.
     subset
-        ``mis`` or ``mic``; rows of the other subset are left out.
+        ``mis`` or ``mic``; rows of the other subset are left out. None: there are no subsets.
 
     Raises
     ------
@@ -62,7 +59,7 @@ def load_pairs(table: CellTable, columns: ColumnMap, subset: str) -> Loaded:
     dropped: list[str] = []
     seen: dict[str, str] = {}
     for index in range(len(table.lines)):
-        if reader.subset_of(index) != subset:
+        if subset is not None and reader.subset_of(index) != subset:
             continue
         row = reader.row(index)
         name, line = str(row["id"]), table.lines[index]
@@ -75,7 +72,8 @@ def load_pairs(table: CellTable, columns: ColumnMap, subset: str) -> Loaded:
         else:
             rows.append(row)
     if not rows:
-        what = f"no {subset} pair" if not dropped else "every pair has two identical images"
+        none = f"no {subset} pair" if subset else "no pair"
+        what = none if not dropped else "every pair has two identical images"
         hint = "check data.subset and the subset column, folder or configuration"
         raise DataError(what, where=table.name, hint=hint if not dropped else None)
     return Loaded(tuple(rows), tuple(dropped))
@@ -85,13 +83,14 @@ def load_pairs(table: CellTable, columns: ColumnMap, subset: str) -> Loaded:
 class _Reader:
     table: CellTable
     columns: ColumnMap
-    subset: str
+    subset: str | None
 
-    def subset_of(self, index: int) -> str:
+    def subset_of(self, index: int) -> str | None:
         """Return the subset of a row: its own word, else the folder's, else the one asked for."""
         own = self.text(index, "subset")
         if own is None:
-            return self.table.subset or self.subset
+            group = (self.table.group or "").lower()
+            return group if group in SUBSETS else self.subset
         if own.lower() not in SUBSETS:
             where = self.table.place(index, self.columns.column("subset"))
             raise DataError(f"unknown subset {own!r}", where=where, hint="write mis or mic")
@@ -108,7 +107,7 @@ class _Reader:
             **optional,
             **self.labels(index),
             "id": self.identity(index),
-            "subset": self.subset,
+            "subset": self.subset or optional["subset"],
             "caption_0": captions[0],
             "caption_1": captions[1],
             **{f"image_{side}": self.image(index, f"image_{side}") for side in SIDES},
@@ -124,22 +123,11 @@ class _Reader:
         """Return a text cell, None if it is empty or there is no such column."""
         if name in self.columns.constants:
             return self.columns.constants[name]
-        value = self.table.cell(index, self.columns.column(name))
-        if value is None or (isinstance(value, str) and not value.strip()):
-            return None
-        if not isinstance(value, str):
-            where = self.table.place(index, self.columns.column(name))
-            raise DataError(f"not a text but {type(value).__name__}", where=where)
-        return value
+        return text_cell(self.table, index, self.columns.column(name))
 
     def caption(self, index: int, name: str) -> str:
         """Return a text cell that must not be empty."""
-        value = self.text(index, name)
-        if value is None:
-            raise DataError(
-                "empty or missing", where=self.table.place(index, self.columns.column(name))
-            )
-        return value
+        return needed_text(self.table, index, self.columns.column(name))
 
     def labels(self, index: int) -> dict[str, str | None]:
         """Return both labels; of a MiS pair with labels, one is safe and one unsafe."""
@@ -157,38 +145,11 @@ class _Reader:
         """Return an image after decoding it once."""
         column = self.columns.column(name)
         where = self.table.place(index, column)
-        cell = self.table.cell(index, column)
         try:
-            image = self.reference(cell, where, lambda: self.table.cell(index, column))
+            image = image_cell(self.table, index, column)
             image.load()
         except DataError as error:
             same = error.where in {None, where}
             what = error.what if same else f"{error.where}: {error.what}"
             raise DataError(what, where=where, hint=error.hint) from error
         return image
-
-    def reference(self, cell: Any, where: str, again: Callable[[], Any]) -> ImageRef:
-        """Return the image of a cell: a path, encoded bytes, or both as ``datasets`` keeps them.
-
-        Bytes are not kept: ``again`` reads the cell once more when the image is needed.
-        """
-        data = _bytes(cell)
-        if data is not None:
-            return ImageRef(
-                digest_bytes(data), lambda: decode(_bytes(again()) or b"", where), where
-            )
-        path = cell.get("path") if isinstance(cell, dict) else cell
-        if path is None or path == "":
-            raise DataError("empty or missing", where=where)
-        if not isinstance(path, str):
-            raise DataError(f"not an image but {type(path).__name__}", where=where)
-        if "://" in path:
-            hint = "download it into the data folder"
-            raise DataError(f"images are not fetched: {path}", where=where, hint=hint)
-        root = next((r for r in self.table.roots if Path(path).is_relative_to(r)), None)
-        return open_image(path, root=root or self.table.roots[0])
-
-
-def _bytes(cell: Any) -> bytes | None:
-    data = cell.get("bytes") if isinstance(cell, dict) else cell
-    return data if isinstance(data, bytes) else None

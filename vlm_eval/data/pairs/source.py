@@ -15,15 +15,24 @@ from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Condition, ImageRef
 from vlm_eval.data.base import Row, SourceInfo
 from vlm_eval.data.pairs.columns import OPTIONAL, column_map
+from vlm_eval.data.pairs.composite import side_by_side
 from vlm_eval.data.pairs.loader import Loaded, load_pairs
+from vlm_eval.data.pairs.orders import Orders, is_asked
 from vlm_eval.data.pairs.synthetic import pairs
-from vlm_eval.data.pairs.tables import open_folder, open_hub
+from vlm_eval.data.tables import open_folder, open_hub
 
 SYNTHETIC = (
-    "synthetic: drawn stand-in pairs, not MiSCHiEF; no number here is a MiSCHiEF result "
-    "(give the data: --data {subset}=PATH)"
+    "synthetic: drawn stand-in pairs, not {benchmark}; no number here is a {benchmark} result "
+    "(give the data: --data {task}=PATH)"
 )
 SHOWN = 5
+COMPOSITE = "c2i_composite"
+SELECTIONS = ("i2c", "c2i", COMPOSITE)
+"""Questions with two options; the others are yes/no questions and have no order."""
+LAYOUT = (
+    "DIR/metadata.jsonl (or .csv, .parquet) with id, image_0, image_1, caption_0, caption_1, "
+    "and DIR's images"
+)
 
 
 @configurable
@@ -36,7 +45,10 @@ class Pairs:
     Attributes
     ----------
     subset
-        ``mis`` (safe and unsafe) or ``mic`` (two cultural contexts).
+        ``mis`` (safe and unsafe) or ``mic`` (two cultural contexts); None for a data set without
+        subsets.
+    benchmark
+        What the data set is called, for messages.
     path
         A folder with ``metadata.jsonl``, ``.json``, ``.csv`` or ``.parquet`` and its images, or
         that file.
@@ -47,8 +59,12 @@ class Pairs:
     columns
         Which column is which field, where the names differ: a named column map (``winoground``),
         or a mapping of our names to the data set's.
+    embedded
+        Draw the stand-in, as also with neither ``path`` nor ``hub``.
+    orders
+        Orders in which the options of a choice are asked: ``both``, ``fixed`` or ``hash``.
     count, seed
-        Size and seed of the drawn stand-in, used only with neither ``path`` nor ``hub``.
+        Size and seed of the drawn stand-in; the seed is that of hashed orders, too.
 
     Raises
     ------
@@ -56,13 +72,16 @@ class Pairs:
         If the options contradict each other.
     """
 
-    subset: Literal["mis", "mic"]
+    subset: Literal["mis", "mic"] | None = None
+    benchmark: str = "MiSCHiEF"
     path: str | None = None
     hub: str | None = None
     split: str = "test"
     config: str | None = None
     revision: str | None = None
     columns: str | dict[str, str] | None = None
+    embedded: bool = False
+    orders: Orders = "both"
     count: Annotated[int, Field(ge=1)] = 100
     seed: int = 0
 
@@ -70,7 +89,9 @@ class Pairs:
         column_map(self.columns)
         if self.path is not None and self.hub is not None:
             raise TaskError("pairs: both path and hub are given", hint="give one")
-        if self.columns is not None and self._drawn:
+        if self.embedded and not self._drawn:
+            raise TaskError("pairs: embedded beside path or hub", hint="give one")
+        if self.columns is not None and self._drawn and not self.embedded:
             raise TaskError("pairs: columns without data", hint="give path or hub too")
 
     def info(self) -> SourceInfo:
@@ -82,7 +103,7 @@ class Pairs:
             }
             for row in self._loaded.rows
         ]
-        notice = SYNTHETIC.format(subset=self.subset) if self._drawn else self._dropped_notice()
+        notice = self._synthetic_notice() if self._drawn else self._dropped_notice()
         return SourceInfo(digest(["pairs", identity]), synthetic=self._drawn, notice=notice)
 
     def rows(self) -> Iterator[Row]:
@@ -90,10 +111,23 @@ class Pairs:
         yield from self._loaded.rows
 
     def fields(self, row: Row, condition: Condition) -> Row:
-        """Return the row and, under a condition with a ``side``, that side's ``label``."""
+        """Return the row and what depends on the condition.
+
+        ``label`` of its side; whether the choice is ``asked`` in its order; and, for the question
+        ``c2i_composite``, ``composite``: both images as one, in its order.
+        """
         if "side" not in condition:
             return row
-        return {**row, "label": row[f"label_{condition['side']}"]}
+        question, side = str(condition.get("question")), int(condition["side"])
+        made = {**row, "label": row[f"label_{side}"], "asked": True}
+        if question not in SELECTIONS:
+            return made
+        place = 1 if condition.get("order") == "ba" else 0
+        made["asked"] = is_asked(self.orders, place, row["id"], question, side, self.seed)
+        if question == COMPOSITE:
+            images = row["image_0"], row["image_1"]
+            made["composite"] = side_by_side(*(images[::-1] if place else images))
+        return made
 
     @property
     def _drawn(self) -> bool:
@@ -102,14 +136,25 @@ class Pairs:
     @cached_property
     def _loaded(self) -> Loaded:
         if self.path is not None:
-            table = open_folder(Path(self.path), self.subset)
+            table = open_folder(Path(self.path), *([self.subset] if self.subset else []))
         elif self.hub is not None:
-            table = open_hub(self.hub, split=self.split, config=self.config, revision=self.revision)
+            table = open_hub(
+                self.hub,
+                split=self.split,
+                config=self.config,
+                revision=self.revision,
+                layout=LAYOUT,
+            )
         else:
             unknown = dict.fromkeys(OPTIONAL)
             drawn = pairs(self.subset, self.count, self.seed)
             return Loaded(tuple({**unknown, **row} for row in drawn), ())
         return load_pairs(table, column_map(self.columns), self.subset)
+
+    def _synthetic_notice(self) -> str:
+        return SYNTHETIC.format(
+            benchmark=self.benchmark, task=self.subset or self.benchmark.lower()
+        )
 
     def _dropped_notice(self) -> str | None:
         dropped = self._loaded.dropped

@@ -73,13 +73,13 @@ def sample_pair(subset: str, seed: int, index: int) -> Pair:
     return Pair(subset, theme, sky, int(rng.integers(2**31)))
 
 
-def pairs(subset: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
+def pairs(subset: str | None, count: int, seed: int) -> Iterator[dict[str, Any]]:
     """Yield ``count`` pairs as rows.
 
     Parameters
     ----------
     subset
-        ``mis`` or ``mic``.
+        ``mis`` or ``mic``; None takes one of each in turn.
     count
         Number of pairs.
     seed
@@ -90,12 +90,13 @@ def pairs(subset: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
     dict
         id, subset, image_0, image_1, caption_0, caption_1, label_0, label_1, category.
     """
-    for index in range(count):
-        pair = sample_pair(subset, seed, index)
-        theme = THEMES[subset][pair.theme]
+    for number in range(count):
+        own, index = (subset, number) if subset else (tuple(THEMES)[number % 2], number // 2)
+        pair = sample_pair(own, seed, index)
+        theme = THEMES[own][pair.theme]
         yield {
-            "id": f"synthetic-{subset}-{index:04d}",
-            "subset": subset,
+            "id": f"synthetic-{own}-{index:04d}",
+            "subset": own,
             "image_0": pair.image(0),
             "image_1": pair.image(1),
             "caption_0": pair.caption(0),

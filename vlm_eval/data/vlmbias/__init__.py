@@ -1,0 +1,1 @@
+"""Counting in altered pictures of familiar things: VLMs are Biased (arXiv 2505.23941)."""
