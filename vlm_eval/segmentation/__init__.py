@@ -1,0 +1,1 @@
+"""How well a segmentation model does on the images that a vision-language model is asked about."""
