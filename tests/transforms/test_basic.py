@@ -10,8 +10,10 @@ from scipy.ndimage import gaussian_filter
 from vlm_eval.core.errors import TaskError
 from vlm_eval.core.hashing import digest_bytes
 from vlm_eval.core.options import build
+from vlm_eval.core.types import ImageRef
+from vlm_eval.transforms.apply import apply
 from vlm_eval.transforms.base import TRANSFORMS
-from vlm_eval.transforms.basic import GaussianBlur, Identity, Reencode
+from vlm_eval.transforms.basic import Fill, GaussianBlur, Identity, Reencode
 
 ROWS, COLUMNS = np.mgrid[0:48, 0:64]
 PATTERN = np.stack(
@@ -115,6 +117,77 @@ def test_a_flat_image_stays_as_it_is(level, kernel):
     assert np.array_equal(pixels_of(GaussianBlur(kernel=kernel), flat), flat)
 
 
+@pytest.mark.parametrize("kernel", [5, 21, 61])
+def test_blur_commutes_with_a_mirror(kernel):
+    blur = GaussianBlur(kernel=kernel)
+    mirrored = pixels_of(blur, PATTERN[:, ::-1])[:, ::-1]
+    assert np.abs(mirrored.astype(int) - pixels_of(blur, PATTERN)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size", "effective"),
+    [
+        (5, (512, 300), 5),
+        (61, (512, 512), 61),
+        (61, (224, 168), 27),  # 26.7
+        (31, (336, 200), 21),  # 20.3: 20, the next odd number is 21
+        (5, (300, 1024), 11),  # 10
+        (51, (100, 3840), 383),  # 382.5, which rounds to 382
+        (61, (8192, 10), 977),  # 976
+        (5, (8, 8), 1),  # 0.08
+        (1, (8192, 8192), 1),  # the original stays the original
+    ],
+)
+def test_a_normalized_kernel_grows_with_the_longer_side(kernel, size, effective):
+    assert GaussianBlur(kernel=kernel, space="normalized").effective(size) == effective
+    assert GaussianBlur(kernel=kernel).effective(size) == kernel
+
+
+def test_a_normalized_blur_is_the_native_blur_of_the_effective_kernel():
+    normalized = GaussianBlur(kernel=61, space="normalized")  # 64 px: 7.6, so 9
+    assert np.array_equal(
+        pixels_of(normalized, PATTERN), pixels_of(GaussianBlur(kernel=9), PATTERN)
+    )
+    halved = GaussianBlur(kernel=5, space="normalized", reference=32)
+    assert np.array_equal(pixels_of(halved, PATTERN), pixels_of(GaussianBlur(kernel=11), PATTERN))
+
+
+def test_options_at_their_default_leave_the_key_alone():
+    ref = ImageRef("k", lambda: Image.fromarray(PATTERN))
+    keys = [
+        apply([GaussianBlur(kernel=5, **options)], ref, 0).key
+        for options in ({}, {"space": "native"}, {"space": "normalized"}, {"reference": 300})
+    ]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+
+
+@pytest.mark.parametrize(
+    ("colour", "expected"),
+    [("gray", (127, 127, 127)), ("white", (255, 255, 255)), ("black", (0, 0, 0))],
+)
+def test_fills_of_one_colour(colour, expected):
+    filled = pixels_of(Fill(colour=colour), PATTERN)
+    assert filled.shape == PATTERN.shape
+    assert (filled == expected).all()
+
+
+def test_the_mean_fill_is_the_limit_of_ever_wider_blur():
+    filled = pixels_of(Fill(colour="mean"), PATTERN)
+    assert (filled == np.rint(PATTERN.astype(float).mean(axis=(0, 1)))).all()
+    limit = gaussian_filter(PATTERN.astype(float), (400, 400, 0), mode="reflect")
+    assert np.abs(filled - limit).max() <= 2
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32))
+def test_the_mean_is_that_of_the_pixels(width, height, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    filled = pixels_of(Fill(colour="mean"), pixels)
+    for channel in range(3):
+        total = int(pixels[:, :, channel].astype(int).sum())
+        assert abs(int(filled[0, 0, channel]) * width * height - total) * 2 <= width * height
+
+
 @pytest.mark.parametrize("transform", [Identity(), Reencode(), GaussianBlur(kernel=1)])
 def test_controls_keep_every_pixel_in_another_image(transform):
     image = Image.fromarray(PATTERN)
@@ -138,6 +211,8 @@ def test_the_image_given_is_not_changed():
         ({"kernel": 1025}, "option 'kernel'"),
         ({"kernel": "wide"}, "option 'kernel'"),
         ({"kernal": 3}, "no option 'kernal'; did you mean kernel"),
+        ({"kernel": 5, "space": "log"}, "option 'space'"),
+        ({"kernel": 5, "reference": 0}, "option 'reference'"),
         ({}, "needs the option 'kernel'"),
     ],
 )

@@ -52,4 +52,13 @@ def _name(transform: Transform) -> str:
 
 
 def _spec(transform: Any) -> list[Any]:
-    return [_name(transform), dataclasses.asdict(transform)]
+    """Return the class and the options that differ from their defaults.
+
+    So a key outlives a new option whose default is what the transform did before.
+    """
+    options = {
+        field.name: value
+        for field in dataclasses.fields(transform)
+        if (value := getattr(transform, field.name)) != field.default
+    }
+    return [_name(transform), options]
