@@ -263,3 +263,14 @@ def test_an_empty_table_has_no_values():
 def test_wrong_options_are_found_without_rows(options, message):
     with pytest.raises(TaskError, match=message):
         Decay(**options)(Table("demo", {"blur": KERNELS}, ()))
+
+
+def test_another_parsers_answers_have_their_own_names():
+    made = table(["ab", "aa"], levels=(1, 61))
+    rows = tuple(
+        replace(row, literal="z", scores={**row.scores, "accuracy_literal": 0.0})
+        for row in made.rows
+    )
+    found = values(replace(made, rows=rows), score="accuracy_literal")
+    assert (found["C_literal",], found["Acc_literal", 1]) == (1.0, 0.0)
+    assert ("C",) not in found

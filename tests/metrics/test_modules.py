@@ -95,6 +95,26 @@ def test_fields_are_columns():
     assert found["pairs"] == 0.5
 
 
+def test_lists_are_fields_too():
+    found = load("chair", truth="there").compute(
+        predictions=["A car and a dog.", "A road with a bus."],
+        references=["", ""],
+        there=[["car"], ["road"]],
+    )
+    assert found["chair_s"] == 0.5
+    assert found["chair_recall"] == 1
+
+
+def test_options_with_log_likelihoods():
+    metric = load("margins", factor="shift", families={"right": "right"})
+    found = metric.compute(
+        predictions=["Yes", "No"], references=["Yes"] * 2, sample_ids=["x"] * 2,
+        conditions=["clean", "right"], choices=[["Yes", "No"]] * 2, logprobs=[[-1, -3], [-2, -1.5]],
+    )  # fmt: skip
+    assert found["yes_no_margin[shift=clean]"] == 2
+    assert found["yes_no_margin[family=right]"] == -0.5
+
+
 def test_several_factors_are_mappings():
     rules = [{"rule": rule, "side": side} for rule in ("r", "s") for side in (0, 1)]
     found = load("paired_difference", factor="rule").compute(

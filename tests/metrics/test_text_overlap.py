@@ -84,7 +84,7 @@ def test_one_cluster_has_no_interval():
 
 def test_nothing_to_compare():
     assert Bleu()(Table("demo", {}, ()))[0].value is None
-    with pytest.raises(TaskError, match="'caption'.*did you mean captions"):
+    with pytest.raises(TaskError, match=r"'caption'.*did you mean captions"):
         Bleu(references="caption")(table())
 
 

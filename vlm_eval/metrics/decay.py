@@ -19,6 +19,7 @@ from vlm_eval.core.types import Level, condition_key
 from vlm_eval.metrics.checks import check_level, check_trials
 from vlm_eval.metrics.decay_answers import Answers, Unit, content, raw, strict
 from vlm_eval.metrics.decay_shares import Shares, shares_of
+from vlm_eval.metrics.pairing import score_suffix
 from vlm_eval.metrics.slices import By, slices
 from vlm_eval.metrics.table import Result, Table, TableRow
 from vlm_eval.stats.bootstrap import Bootstrap, cluster_bootstraps
@@ -74,7 +75,8 @@ class Decay:
         A factor whose levels are cyclic shifts of lettered options: position p shows option
         (p + level) mod n. All else is computed in its first level.
     score
-        Which score Acc averages, and whose answers are compared.
+        Which score Acc averages, and whose answers are compared; the names of all results end so,
+        ``C_literal``.
     resamples
         Bootstrap replicates.
     by
@@ -186,7 +188,7 @@ class Decay:
             share = name not in _NO_SHARE and (binary or not name.startswith("Acc"))
             low, high, method = _interval(known, spread, clusters if share else 0)
             yield Estimate(
-                name=name,
+                name=name + score_suffix(self.score),
                 where=dict(where) if level is None else {**where, self.factor: level},
                 value=known,
                 se=None if known is None else spread.se,

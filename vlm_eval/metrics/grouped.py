@@ -20,6 +20,7 @@ from vlm_eval.core.hashing import derive_rng
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Level
 from vlm_eval.metrics.checks import check_field, check_level, check_trials
+from vlm_eval.metrics.pairing import score_suffix
 from vlm_eval.metrics.slices import By, slices
 from vlm_eval.metrics.table import Result, Table, TableRow
 from vlm_eval.stats.bootstrap import cluster_bootstrap
@@ -58,7 +59,7 @@ class GroupedAccuracy:
     label
         The result's name.
     score
-        Which score.
+        Which score; the result's name ends so, ``qAcc_literal``.
     by
         Fields to break the result down by.
     """
@@ -96,7 +97,7 @@ class GroupedAccuracy:
     def _estimate(self, table: Table, where: Mapping[str, Level]) -> Estimate:
         groups = self._groups(table)
         mean = self._all_right(groups) if self.all_correct else self._of_means(groups, table.task)
-        estimate = mean.estimate(self.label, where)
+        estimate = mean.estimate(self.label + score_suffix(self.score), where)
         return estimate if self.all_correct else dataclasses.replace(estimate, chance=table.chance)
 
     def _groups(self, table: Table) -> dict[Values, list[TableRow]]:

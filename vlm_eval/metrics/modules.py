@@ -16,6 +16,7 @@ What a run reads from its records is given as columns instead, one entry a trial
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,10 +31,11 @@ from vlm_eval.stats.results import Estimate
 Score: TypeAlias = Callable[[str, str | None, str, Mapping[str, Any]], Mapping[str, float]]
 """A scorer: vlm_eval/scorers/base.py says what it is given and returns."""
 
-COLUMNS = ("sample_ids", "conditions", "clusters")
+COLUMNS = ("sample_ids", "conditions", "clusters", "choices", "logprobs")
 """Columns beside predictions and references. A sample id joins trials of one sample (absent: each
-trial is its own sample); a condition is a level of the factor; a cluster is what samples share
-their randomness with (absent: the sample)."""
+trial is its own sample); a condition is a level of the factor, or levels by factor; a cluster is
+what samples share their randomness with (absent: the sample); choices and log-likelihoods are the
+options of a trial and their scores. Any other column is a field of the samples."""
 
 
 def load(
@@ -80,23 +82,25 @@ def load(
     TaskError
         If the metric or an option is unknown.
     """
-    import datasets
-    import evaluate
-
-    if name in METRICS and "references" in METRICS.get(name).__dict__.get(
-        "__dataclass_fields__", {}
-    ):
-        options.setdefault("references", "references")
-    metric = build(METRICS, {"name": name, **options}, where=f"load({name!r})")
+    metric: Any = build(METRICS, {"name": name, **options}, where=f"load({name!r})")
+    if getattr(metric, "references", ()) is None:
+        metric = dataclasses.replace(metric, references="references")
     wanted = _columns(metric) if columns is None else tuple(columns)
     maker = _Maker(metric, levels, task, chance, scorer)
+    return _module(name, wanted, maker)
+
+
+def _module(name: str, wanted: tuple[str, ...], maker: _Maker) -> Any:
+    """Return a new evaluate.Metric with these columns beside predictions and references."""
+    import datasets
+    import evaluate
 
     class Module(evaluate.Metric):  # type: ignore[misc]
         def _info(self) -> Any:
             text = datasets.Value("string")
             rest = {"predictions": text, **dict.fromkeys(wanted, text)}
             return evaluate.MetricInfo(
-                description=type(metric).__doc__,
+                description=type(maker.metric).__doc__,
                 citation="",
                 inputs_description=f"\nColumns: predictions, references, {', '.join(wanted)}.",
                 # One reference, or several.
@@ -137,21 +141,28 @@ def _columns(metric: Metric) -> tuple[str, ...]:
     """Return the columns that a metric's options speak of."""
     fields = [
         name
-        for option in ("by", "group")
-        for entry in getattr(metric, option, ())
-        for name in ([entry] if isinstance(entry, str) else entry)
+        for option in ("by", "group", "truth")
+        for entry in _listed(getattr(metric, option, ()))
+        for name in _listed(entry)
     ]
     factored = ("sample_ids", "conditions") if hasattr(metric, "factor") else ()
     return tuple(dict.fromkeys((*factored, *fields)))
 
 
+def _listed(value: Any) -> Sequence[Any]:
+    return [value] if isinstance(value, str) else value
+
+
 def _text(column: str, value: Any) -> Any:
-    """Return a value as evaluate can store it: levels as JSON, an unparsed prediction empty."""
-    if column == "conditions":
+    """Return a value as evaluate can store it: an unparsed prediction empty, fields as JSON."""
+    if column not in _PLAIN:
         return canonical_json(value)
     if column in ("references", "reference") and not isinstance(value, str):
         return [str(one) for one in value] if isinstance(value, Sequence) else str(value)
     return "" if value is None else str(value)
+
+
+_PLAIN = ("predictions", "prediction", "references", "reference", "sample_ids", "clusters")
 
 
 @dataclass(frozen=True)
@@ -173,12 +184,13 @@ class _Maker:
         return flat
 
     def _row(self, i: int, columns: Mapping[str, Sequence[Any]]) -> TableRow:
-        text = columns["predictions"][i]
-        answer = text or None
-        given = columns["references"][i]
-        gold = given if isinstance(given, str) else next(iter(given), "")
-        fields = {name: values[i] for name, values in columns.items() if name not in _RESERVED}
-        fields["references"] = fields["answers"] = given
+        text, given = columns["predictions"][i], columns["references"][i]
+        answer, gold = text or None, given if isinstance(given, str) else next(iter(given), "")
+        read = {
+            name: json.loads(values[i]) for name, values in columns.items() if name not in _PLAIN
+        }
+        fields = {name: value for name, value in read.items() if name not in COLUMNS}
+        fields = {"references": given, "answers": given, **fields}
         sample = columns["sample_ids"][i] if "sample_ids" in columns else str(i)
         scores = (
             {"accuracy": float(answer == gold)}
@@ -188,21 +200,22 @@ class _Maker:
         return TableRow(
             sample_id=sample,
             cluster=columns["clusters"][i] if "clusters" in columns else sample,
-            condition=self._condition(columns["conditions"][i] if "conditions" in columns else ""),
+            condition=self._condition(read.get("conditions", {})),
             fields=fields,
             gold=gold,
             answer=answer,
             scores=scores,
+            choices=tuple(read["choices"]) if "choices" in read else None,
+            logprobs=tuple(read["logprobs"]) if "logprobs" in read else None,
             text=text,
         )
 
-    def _condition(self, stored: str) -> dict[str, Level]:
-        if not stored:
-            return {}
-        value = json.loads(stored)
-        if isinstance(value, dict):
-            return value
-        return {getattr(self.metric, "factor", "condition"): value}
+    def _condition(self, given: Level | dict[str, Level]) -> dict[str, Level]:
+        return given if isinstance(given, dict) else {self._factor: given}
+
+    @property
+    def _factor(self) -> str:
+        return getattr(self.metric, "factor", "condition")
 
     def _factors(self, rows: Sequence[TableRow]) -> dict[str, tuple[Level, ...]]:
         seen: dict[str, dict[Level, None]] = {}
@@ -212,13 +225,10 @@ class _Maker:
         if isinstance(self.levels, Mapping):
             given = dict(self.levels)
         else:
-            given = {getattr(self.metric, "factor", "condition"): self.levels}
+            given = {self._factor: self.levels}
         return {name: tuple(found) for name, found in seen.items()} | {
             name: tuple(known) for name, known in given.items() if known
         }
-
-
-_RESERVED = ("predictions", "references", *COLUMNS)
 
 
 def _flat(result: Result) -> dict[str, float | None]:

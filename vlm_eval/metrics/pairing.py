@@ -64,6 +64,15 @@ def answer_for(row: TableRow, score: str) -> str | None:
     return row.also.get(score.removeprefix("accuracy_"), row.answer)
 
 
+def score_suffix(score: str) -> str:
+    """Return what is added to a result's name to tell whose score it is: nothing for the task's.
+
+    >>> score_suffix("accuracy"), score_suffix("accuracy_literal"), score_suffix("bias")
+    ('', '_literal', '_bias')
+    """
+    return score.removeprefix("accuracy") if score.startswith("accuracy") else f"_{score}"
+
+
 def _side(table: Table, factor: str, score: str, level: Level) -> dict[PairId, TableRow]:
     side: dict[PairId, TableRow] = {}
     others = [name for name in table.factors if name != factor]

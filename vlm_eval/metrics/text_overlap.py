@@ -26,7 +26,6 @@ from vlm_eval.stats.intervals import UNKNOWN, Interval
 from vlm_eval.stats.paired import SEED
 from vlm_eval.stats.results import Estimate
 
-
 _Corpus: TypeAlias = Any
 """One of sacrebleu's metrics. Its sums are read through two methods that it does not document,
 ``_extract_corpus_statistics`` and ``_compute_score_from_stats``; a test compares with its own

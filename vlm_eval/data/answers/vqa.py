@@ -66,9 +66,9 @@ def normalise_vqa(text: str, variant: Variant = "vqav2") -> str:
     ``?`` and splits off ``'s``.
 
     >>> normalise_vqa("The two dogs, I dont know!")
-    '2 dogs i don't know'
+    "2 dogs i don't know"
     >>> normalise_vqa("a man's hat", "textvqa")
-    'man 's hat'
+    "man 's hat"
     """
     if variant == "textvqa":
         text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's")

@@ -12,6 +12,7 @@ from vlm_eval.core.hashing import derive_rng, digest
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Condition, ImageRef
 from vlm_eval.data.base import Row, SourceInfo
+from vlm_eval.data.scenes.captions import captions, classes
 from vlm_eval.data.scenes.street import KINDS, Street, draw_street, sample_street
 
 VERSION = 1
@@ -48,7 +49,11 @@ class Scenes:
         )
 
     def rows(self) -> Iterator[Row]:
-        """Yield one row a question: scene_id, image, object, article, present."""
+        """Yield one row a question: scene_id, image, object, article, present; captions, classes.
+
+        ``captions`` are reference descriptions of the whole scene, ``classes`` what Cityscapes
+        calls what is in it.
+        """
         for index in range(self.count):
             street = sample_street(self.seed, index)
             image = scene_image(street)
@@ -60,6 +65,8 @@ class Scenes:
                     "object": name,
                     "article": "a",
                     "present": "Yes" if name in street.objects else "No",
+                    "captions": captions(street.objects),
+                    "classes": classes(street.objects),
                 }
 
     def fields(self, row: Row, condition: Condition) -> Row:  # noqa: ARG002 - one drawing for all
