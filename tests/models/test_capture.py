@@ -185,7 +185,6 @@ def test_sites_of_the_prompt_alone_feed_nothing_more(
     model, requests = backend("qwen2_5_vl", 5, f"engine={level}"), asked("qwen2_5_vl")
     list(model.loglikelihood(requests))  # the level is proved
     spec = CaptureSpec(norm="both")
-    model._engine.scoring._known_causal = False  # both runs check it
     made: dict[str, tuple[Answer, Captured]] = {}
     plain = fed_by(model, lambda: list(model.loglikelihood(requests)))
     assert fed_by(model, lambda: made.update(captured(model, requests, spec))) == plain

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Sequence
 
@@ -160,7 +161,7 @@ def test_attention_that_is_not_causal_is_refused(
 ) -> None:
     """PaliGemma whose answer is not marked as such: later tokens leak into earlier scores."""
     model = backend("paligemma", 2)
-    monkeypatch.setattr(model._engine.scoring, "_known_causal", False)
+    monkeypatch.setattr(model._engine.sharing, "causal", False)
     monkeypatch.setattr(model._encoder, "_takes_suffix", False)
     monkeypatch.setattr(model._encoder, "_answers", Lru(1))  # other tests ask this too
     with pytest.raises(ModelError, match="later tokens"):
@@ -191,3 +192,18 @@ def test_a_score_that_is_no_number_fails_its_request(
 def test_requests_without_choices_are_a_mistake(backend: Backend) -> None:
     with pytest.raises(ValueError, match="choices"):
         backend("llava").loglikelihood([ask("q", "which?")])
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "llava", "gemma3"])
+def test_the_end_of_the_turn_is_scored_where_asked(
+    name: str, backend: Backend, reference: Of
+) -> None:
+    """The option is the whole answer: what the chat template writes after it counts too."""
+    model, by_hand = backend(name), reference(name)
+    closing = {"qwen2_5_vl": "<|im_end|>\n", "llava": " ", "gemma3": "<|im_end|>\n"}[name]
+    plain = ask("q", picture(1), "which?", choices=PHRASES)
+    closed = dataclasses.replace(plain, id="closed", end_of_turn=True)
+    longer = dataclasses.replace(plain, id="closed", choices=tuple(p + closing for p in PHRASES))
+    answers = scored(model, [plain, closed])
+    assert answers["q"].token_counts != answers["closed"].token_counts
+    assert by_hand.worst({"closed": answers["closed"]}, [longer]) < 1e-4

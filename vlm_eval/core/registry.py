@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from vlm_eval.core.errors import UsageError, did_you_mean
 
 T = TypeVar("T")
+BUILT_IN = "vlm_eval"
 
 
 class Registry(Generic[T]):
@@ -38,6 +39,17 @@ class Registry(Generic[T]):
         found = {point.name: point.value for point in entry_points(group=self._group)}
         return {**found, **self._builtin}
 
+    def origin(self, name: str) -> str:
+        """Return the distribution that declares a name; :data:`BUILT_IN` for this package's own.
+
+        Raises UsageError as `get` if the name is unknown.
+        """
+        if name in self._builtin:
+            return BUILT_IN
+        for point in entry_points(group=self._group, name=name):
+            return point.value if point.dist is None else f"{point.dist.name} {point.dist.version}"
+        raise self._unknown(name)
+
     def names(self) -> list[str]:
         """Return all names, sorted."""
         return sorted(self._targets())
@@ -59,7 +71,7 @@ class Registry(Generic[T]):
         # Built-in first: reading the entry points of every installed package takes milliseconds.
         target = self._builtin.get(name) or self._targets().get(name)
         if target is None:
-            raise UsageError(f"unknown {self.kind} {name!r}", hint=did_you_mean(name, self.names()))
+            raise self._unknown(name)
         module, _, attribute = target.partition(":")
         try:
             value: Any = importlib.import_module(module)
@@ -72,3 +84,6 @@ class Registry(Generic[T]):
             ) from error
         entry: T = value
         return entry
+
+    def _unknown(self, name: str) -> UsageError:
+        return UsageError(f"unknown {self.kind} {name!r}", hint=did_you_mean(name, self.names()))

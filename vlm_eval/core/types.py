@@ -150,6 +150,9 @@ class Request:
     match
         With ``choices``: what a contrastive model compares instead of reading the messages, if the
         question can be put that way. Models that read the messages ignore it.
+    end_of_turn
+        With ``choices``: whether the tokens that end the model's turn are scored too, so that an
+        option must be the whole answer.
     """
 
     id: str
@@ -157,6 +160,7 @@ class Request:
     choices: tuple[str, ...] | None = None
     decoding: Decoding | None = None
     match: Match | None = None
+    end_of_turn: bool = False
 
     @property
     def images(self) -> tuple[ImageRef, ...]:

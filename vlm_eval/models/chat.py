@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from jinja2 import TemplateError, TemplateSyntaxError
 from vlm_eval.core.errors import ModelError
 from vlm_eval.core.types import Message, Picture, Text
 from vlm_eval.models.processor import chat_template
+
+_MARK = "the answer"
 
 
 class Chat:
@@ -42,6 +45,27 @@ class Chat:
             return "\n".join(self._inline(message, "") for message in messages)
         return self._apply([self._turn(message) for message in messages])
 
+    @functools.cached_property
+    def closing(self) -> str:
+        """What the template writes after the model's answer; nothing without a template.
+
+        Raises
+        ------
+        ValueError
+            If the template does not write the answer as it is.
+        """
+        if self._template is None:
+            return ""
+        turns = [
+            {"role": "user", "content": [{"type": "text", "text": "question"}]},
+            {"role": "assistant", "content": [{"type": "text", "text": _MARK}]},
+        ]
+        text = self._apply(turns, answered=True)
+        _, found, after = text.rpartition(_MARK)
+        if not found:
+            raise ValueError("the chat template does not write an assistant's turn")
+        return after
+
     def _turn(self, message: Message) -> dict[str, Any]:
         parts = message.parts
         if not self.keeps_order and _text_precedes_image(message):
@@ -58,9 +82,12 @@ class Chat:
             for part in message.parts
         )
 
-    def _apply(self, turns: list[dict[str, Any]]) -> str:
+    def _apply(self, turns: list[dict[str, Any]], *, answered: bool = False) -> str:
         text: str = self._processor.apply_chat_template(
-            turns, chat_template=self._template, add_generation_prompt=True, tokenize=False
+            turns,
+            chat_template=self._template,
+            add_generation_prompt=not answered,
+            tokenize=False,
         )
         return text
 

@@ -163,6 +163,8 @@ class Encoder:
         covered = self._covered(prompt, bool(pictures))
         if choices is None:
             return Encoded(request, images, prompt, (), len(prompt), covered)
+        if request.end_of_turn:
+            choices = tuple(choice + self.chat.closing for choice in choices)
         options = self._answers.get(
             (text, sizes, choices), lambda: self._options(text, prompt, choices, pictures)
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -38,6 +39,8 @@ class MockOptions:
         Generate the text of the last turn.
     fail
         Share of requests, 0 to 1, that fail.
+    delay
+        Seconds that a request takes on average: some next to none, some several times as long.
     """
 
     seed: int = 0
@@ -45,6 +48,7 @@ class MockOptions:
     first: bool = False
     echo: bool = False
     fail: Annotated[float, Field(ge=0, le=1)] = 0.0
+    delay: Annotated[float, Field(ge=0)] = 0.0
 
 
 def load(
@@ -79,8 +83,10 @@ class Mock:
         return Capabilities()
 
     def describe(self) -> Mapping[str, Any]:
-        """Return the options; a mock has no more provenance."""
-        return {"backend": "mock", "options": dataclasses.asdict(self._options)}
+        """Return the options that decide the answers; a mock has no more provenance."""
+        options = dataclasses.asdict(self._options)
+        del options["delay"]
+        return {"backend": "mock", "options": options}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
         """Answer each request with a text."""
@@ -93,6 +99,8 @@ class Mock:
             yield Response(request.id, self._failure(request) or self._scores(request), 0.0)
 
     def _failure(self, request: Request) -> Outcome | None:
+        if self._options.delay:
+            time.sleep(self._options.delay * derive_rng(0, request.id, "delay").exponential())
         failed = derive_rng(self._options.seed, request.id, "fail").random() < self._options.fail
         return Failure("provider", "the mock was told to fail") if failed else None
 

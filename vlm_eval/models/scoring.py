@@ -34,7 +34,6 @@ class Scoring:
     def __init__(self, forward: Forward, sharing: Sharing, capture: Capture | None = None) -> None:
         self._forward, self._sharing, self._capture = forward, sharing, capture
         self._whole = capture is not None and capture.answers
-        self._known_causal = False
 
     def jobs(self, alike: Sequence[Encoded]) -> list[Job]:
         """Return what must be computed for requests that show the same images."""
@@ -62,7 +61,7 @@ class Scoring:
         """Return, for each job and row, the scores of the options that are read from the row."""
         rows = [row for job in jobs for row in job.rows]
         for row in rows:
-            if not self._known_causal and len(row.tokens) > row.encoded.start:
+            if not self._sharing.causal and len(row.tokens) > row.encoded.start:
                 self._check_causal(row)
         if jobs[0].prefix:
             self._sharing.prove(self._forward, jobs[0])
@@ -126,7 +125,7 @@ class Scoring:
                 f"log-probabilities (by {moved:.2g}), so options of several tokens have none",
                 hint="use options of one token, or generate the answer",
             )
-        self._known_causal = True
+        self._sharing.causal = True
 
 
 def _by_option(row: Row, scores: Tensor) -> dict[int, float]:

@@ -66,6 +66,8 @@ class Sharing:
         Why not at the highest level; empty if it does.
     proven
         Whether the level has been compared with ``naive``.
+    causal
+        Whether it has been seen that later tokens do not change what is before them.
     """
 
     def __init__(self, model: Any, engine: Engine = "auto") -> None:
@@ -78,6 +80,7 @@ class Sharing:
         self.level: Level = highest if engine == "auto" else engine
         self.engine: Engine = engine
         self.proven = self.level in ("naive", "memo")
+        self.causal = False
         # Where a cache has windows or states in place of all keys, padding would shift them out.
         self.ragged = _plain_cache(model)
 
