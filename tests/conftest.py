@@ -24,15 +24,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="folder of third-party reference data; without it tests/acceptance is deselected",
     )
+    parser.addoption(
+        "--browser",
+        default=None,
+        metavar="PROGRAM",
+        help="a Chromium, such as /usr/bin/chromium; without it tests/browser is deselected",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--shared") is not None:
-        return
-    acceptance = [item for item in items if HERE / "acceptance" in item.path.parents]
-    if acceptance:
-        config.hook.pytest_deselected(items=acceptance)
-        items[:] = [item for item in items if item not in acceptance]
+    needed = {"acceptance": "--shared", "browser": "--browser"}
+    absent = [HERE / name for name, option in needed.items() if config.getoption(option) is None]
+    left_out = [item for item in items if any(folder in item.path.parents for folder in absent)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vlm_eval.comparison.compare import compare
     from vlm_eval.core.errors import VlmEvalError
+    from vlm_eval.reports.api import report
     from vlm_eval.runner.api import evaluate, score
     from vlm_eval.runner.results import Counts, Results, TaskResult
     from vlm_eval.stats.results import Comparison, Estimate
@@ -27,7 +29,9 @@ __all__ = [
     "Results",
     "TaskResult",
     "VlmEvalError",
+    "compare",
     "evaluate",
+    "report",
     "score",
 ]
 
@@ -38,7 +42,9 @@ _HOME = {
     "Results": "vlm_eval.runner.results",
     "TaskResult": "vlm_eval.runner.results",
     "VlmEvalError": "vlm_eval.core.errors",
+    "compare": "vlm_eval.comparison.compare",
     "evaluate": "vlm_eval.runner.api",
+    "report": "vlm_eval.reports.api",
     "score": "vlm_eval.runner.api",
 }
 

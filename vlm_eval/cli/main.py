@@ -19,8 +19,12 @@ COMMANDS = {
     "run": "evaluate a model on tasks (the default command)",
     "ls": "list tasks, groups, tags, models, parsers, metrics, transforms and sources",
     "show": "render the prompts and images of a sample under every condition",
+    "new-task": "write the files of a new task: YAML, stand-in data, a test and a page",
     "validate": "check task files and explain every fault",
     "score": "parse and score a run again, without a model",
+    "report": "write a run as static HTML pages",
+    "compare": "compare two runs, paired by sample and condition",
+    "leaderboard": "build a static site from any number of run folders",
     "segment": "measure a segmentation model on the degraded images of a task",
     "correlate": "correlate segmentation quality with a run's errors, over conditions",
     "parse": "try a parser on texts, one JSON string a line",
@@ -78,7 +82,7 @@ def _dispatch(arguments: list[str]) -> int:
     command, *rest = arguments
     if command not in COMMANDS:
         raise UsageError(f"unknown command {command!r}", hint=did_you_mean(command, COMMANDS))
-    module = importlib.import_module(f"vlm_eval.cli.{command}")
+    module = importlib.import_module(f"vlm_eval.cli.{command.replace('-', '_')}")
     parser = Parser(prog=f"vlm_eval {command}", description=module.SUMMARY)
     module.add_arguments(parser)
     status: int = module.run(parser.parse_args(rest))
@@ -95,7 +99,7 @@ def _version() -> str:
 
 
 def _overview() -> argparse.ArgumentParser:
-    lines = [f"  {name:<10}{summary}" for name, summary in COMMANDS.items()]
+    lines = [f"  {name:<13}{summary}" for name, summary in COMMANDS.items()]
     return argparse.ArgumentParser(
         prog="vlm_eval",
         usage="vlm_eval [COMMAND] [OPTIONS]",
