@@ -1,0 +1,1 @@
+"""A static site from any number of run folders, which can be checked against their records."""
