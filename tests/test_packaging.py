@@ -23,7 +23,8 @@ def wheel(tmp_path_factory):
 
 
 def test_every_task_file_travels_in_the_wheel(wheel):
-    shipped = {str(p.relative_to(ROOT / "tasks")) for p in (ROOT / "tasks").rglob("*.yaml")}
+    files = (path for path in (ROOT / "tasks").rglob("*") if path.is_file())  # data of tasks too
+    shipped = {str(path.relative_to(ROOT / "tasks")) for path in files}
     packed = {
         name.removeprefix("vlm_eval/_tasks/")
         for name in wheel.namelist()
@@ -38,6 +39,7 @@ def test_font_checkpoints_presets_and_types_travel_too(wheel):
     for name in (
         "vlm_eval/assets/fonts/DejaVuSans-Bold.ttf",
         "vlm_eval/assets/fonts/LICENSE-DejaVu.txt",
+        "vlm_eval/assets/new_task/task.yaml.in",
         "vlm_eval/models/presets.yaml",
         "vlm_eval/models/tiny/checkpoints/tiny/model.safetensors",
         "vlm_eval/models/tiny/checkpoints/tiny-joint/model.safetensors",

@@ -96,3 +96,15 @@ def test_an_unknown_kind_is_refused(capsys):
 def test_scorers_and_the_group_of_all_tasks_are_listed(capsys):
     assert "exact" in listed(capsys, "scorers")
     assert listed(capsys, "groups")["all"]["tasks"] == ["*"]
+
+
+def test_where_things_come_from_is_told_where_it_is_not_this_package(capsys, write, plugin):
+    write()
+    rows = listed(capsys, "--include_path", ".")
+    assert rows["toy"]["from"] == "."
+    assert rows["vlm-fix-inverse"]["from"] == "vlm_eval"
+    assert ls(capsys, "--include_path", ".").splitlines()[-1] == "from .: toy"
+    assert listed(capsys, "sources")["toy"]["from"] == "plugin_vlm_eval_sources_toy 1.0"
+    assert listed(capsys, "sources")["scenes"]["from"] == "vlm_eval"
+    assert "from plugin_vlm_eval_sources_toy 1.0: toy" in ls(capsys, "sources")
+    assert "from " not in ls(capsys, "metrics").splitlines()[-1]

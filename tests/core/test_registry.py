@@ -1,7 +1,7 @@
 import pytest
 
 from vlm_eval.core.errors import UsageError
-from vlm_eval.core.registry import Registry
+from vlm_eval.core.registry import BUILT_IN, Registry
 from vlm_eval.data.base import SOURCES
 from vlm_eval.metrics.table import METRICS
 from vlm_eval.parsers.base import PARSERS
@@ -49,3 +49,12 @@ def test_entry_points_of_other_packages_are_found(monkeypatch, registry):
 
     assert "theirs" in registry
     assert registry.get("theirs") is os.path.basename
+
+
+def test_the_origin_of_a_name_is_its_distribution(plugin):
+    registry = Registry("thing", {"own": "json:loads"}, "vlm_eval.things")
+    plugin("vlm_eval.things", own="json:dumps", other="no_such_module:thing")
+    assert registry.origin("own") == BUILT_IN
+    assert registry.origin("other").endswith(" 1.0")
+    with pytest.raises(UsageError, match="unknown thing 'othr'; did you mean other"):
+        registry.origin("othr")

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from vlm_eval.cli.options import add_include_path
 from vlm_eval.cli.text import print_table
 from vlm_eval.core.errors import UsageError
-from vlm_eval.core.registry import Registry
+from vlm_eval.core.registry import BUILT_IN, Registry
 from vlm_eval.data.base import SOURCES
 from vlm_eval.metrics.table import METRICS
 from vlm_eval.models.registry import BACKENDS, EMBEDDED, presets
 from vlm_eval.parsers.base import PARSERS
 from vlm_eval.scorers.base import SCORERS
-from vlm_eval.tasks.index import Entry, TaskIndex
+from vlm_eval.tasks.index import ENTRY_POINTS, Entry, TaskIndex, shipped_tasks
 from vlm_eval.tasks.yaml import shown
 from vlm_eval.transforms.base import TRANSFORMS
 
@@ -52,11 +55,36 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
+        notes += _from_elsewhere(rows)
         print_table([{k: v for k, v in row.items() if k not in _JSON_ONLY} for row in rows], notes)
     return 0
 
 
-_JSON_ONLY = {"file", "subtask_of"}
+_JSON_ONLY = {"file", "subtask_of", "from"}
+
+
+def _from_elsewhere(rows: list[Row]) -> list[str]:
+    """Return a line for each place but this package that some of the rows come from."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.get("from", BUILT_IN), []).append(row["name"])
+    found.pop(BUILT_IN, None)
+    return [f"from {place}: {', '.join(names)}" for place, names in found.items()]
+
+
+def _origin(file: Path) -> str:
+    """Return the distribution that a task file belongs to, or else the folder that it lies in."""
+    if file.is_relative_to(shipped_tasks().resolve()):
+        return BUILT_IN
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            package = find_spec(point.module.partition(".")[0])
+        except ValueError:
+            continue
+        places = (package and package.submodule_search_locations) or ()
+        if point.dist and any(file.is_relative_to(Path(place).resolve()) for place in places):
+            return f"{point.dist.name} {point.dist.version}"
+    return shown(file.parent)
 
 
 def _tasks(index: TaskIndex) -> list[Row]:
@@ -69,6 +97,7 @@ def _task(entry: Entry) -> Row:
         "version": entry.version,
         "title": entry.title,
         "tags": list(entry.tags),
+        "from": _origin(entry.file),
         "file": shown(entry.file),
         "subtask_of": entry.parent,
     }
@@ -80,6 +109,7 @@ def _groups(index: TaskIndex) -> list[Row]:
             "name": group.name,
             "title": group.title,
             "tasks": list(group.members),
+            "from": _origin(group.file),
             "file": shown(group.file),
         }
         for group in index.groups
@@ -99,21 +129,32 @@ def _described(registry: Registry[type[Any]], name: str) -> Row:
     try:
         lines = (registry.get(name).__doc__ or "").strip().splitlines()
     except UsageError as error:
-        return {"name": name, "summary": f"broken: {error.what}"}
-    return {"name": name, "summary": lines[0] if lines else ""}
+        lines = [f"broken: {error.what}"]
+    summary = lines[0] if lines else ""
+    return {"name": name, "summary": summary, "from": registry.origin(name)}
 
 
 def _models() -> list[Row]:
     named = [
-        {"name": name, "checkpoint": preset.hub, "notes": preset.notes}
+        {"name": name, "checkpoint": preset.hub, "notes": preset.notes, "from": BUILT_IN}
         for name, preset in presets().items()
     ]
     embedded = [
-        {"name": name, "checkpoint": "in the package", "notes": "shows the benchmark at work"}
+        {
+            "name": name,
+            "checkpoint": "in the package",
+            "notes": "shows the benchmark at work",
+            "from": BUILT_IN,
+        }
         for name in EMBEDDED
     ]
     backends = [
-        {"name": f"{name}:...", "checkpoint": "-", "notes": "a backend, with what it loads"}
+        {
+            "name": f"{name}:...",
+            "checkpoint": "-",
+            "notes": "a backend, with what it loads",
+            "from": BACKENDS.origin(name),
+        }
         for name in BACKENDS
     ]
     return [*embedded, *named, *backends]

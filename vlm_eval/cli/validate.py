@@ -1,7 +1,4 @@
-"""``vlm_eval validate``: every fault of a task file, explained for whoever wrote it.
-
-The report is Markdown, to be pasted into a pull request.
-"""
+"""``vlm_eval validate``: every fault of a task file, explained for whoever wrote it."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from pathlib import Path
 
 from vlm_eval.cli.options import add_include_path
 from vlm_eval.cli.text import WIDTH, printable, printable_lines
+from vlm_eval.cli.validate_markdown import markdown
 from vlm_eval.core.errors import (
     DataError,
     MissingData,
@@ -62,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="+", metavar="FILE|NAME", help="task files, folders of them, or task names"
     )
+    parser.add_argument(
+        "--format",
+        choices=["text", "markdown"],
+        default="text",
+        help="markdown: to be pasted into a pull request (default: text)",
+    )
     add_include_path(parser)
 
 
@@ -75,10 +79,13 @@ def run(args: argparse.Namespace) -> int:
     reports = []
     for file in files:
         reports.append(check_file(file, index))
-        _print(reports[-1])
+        if args.format == "text":
+            _print(reports[-1])
     faults = [fault for report in reports for fault in report.faults]
     if not files:
         raise UsageError(f"no task file in {', '.join(args.files)}", hint="give a .yaml file")
+    if args.format == "markdown":
+        print(markdown(reports))
     if len(faults) == 1:
         raise faults[0]
     if faults:

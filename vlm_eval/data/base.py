@@ -67,6 +67,7 @@ SOURCES: Registry[type[Source]] = Registry(
         "sugarcrepe": "vlm_eval.data.pairs.sugarcrepe:SugarCrepe",
         "pope": "vlm_eval.data.pope.source:Pope",
         "scenes": "vlm_eval.data.scenes.source:Scenes",
+        "table": "vlm_eval.data.table_source:TableSource",
         "vlmbias": "vlm_eval.data.vlmbias.source:VlmBias",
         "vqa": "vlm_eval.data.vqa.source:Vqa",
     },
