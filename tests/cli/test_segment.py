@@ -167,7 +167,7 @@ def test_correlate_with_a_csv_and_chosen_metrics(run_folder: Path, tmp_path: Pat
     assert "n = 10 is small" in printed
     assert main(args) == 0
     printed = capsys.readouterr().out
-    assert all(name in printed for name in ("HR %", "COR_presence %", "SMR %"))
+    assert all(name in printed for name in ("HR %", "COR %", "SMR %"))
     assert "HR_any" not in printed
     assert main([*args, "--metrics", "all"]) == 0
     printed = capsys.readouterr().out

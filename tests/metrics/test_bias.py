@@ -99,7 +99,7 @@ def test_each_level_is_compared_with_the_base_by_cluster_and_by_row(table):
     rows = found["accuracy_mcnemar", "alias"]
     assert (rows.p, rows.p_method) == (mcnemar_exact(0, 3), "mcnemar_exact_rows")
     bias = found["bias", "alias"]  # 4 -> 5, 4, 5, -, 9, 5
-    assert (bias.right_to_wrong, bias.wrong_to_right) == (4, 0)
+    assert (bias.right_to_wrong, bias.wrong_to_right) == (0, 4)  # 0 is right
     assert found["bias", "flip"].parse_failures_level == 1
 
 

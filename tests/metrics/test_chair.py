@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from vlm_eval.core.errors import DataError, TaskError
@@ -72,6 +74,16 @@ def test_slices():
     found = Chair(truth="present", by=("kind",))(TEXTS)
     assert values(found, kind="a")["chair_i"] == pytest.approx(1 / 3)
     assert values(found, kind="b")["chair_i"] == pytest.approx(1 / 2)
+
+
+def test_conditions_are_not_pooled():
+    rows = table(row("1", "A car.", ["car"]), row("1", "A bus.", ["car"], question="other"))
+    found = Chair(truth="present", by=("question",))(rows)
+    assert {tuple(e.where.items()) for e in found} == {
+        (("question", "description"),), (("question", "other"),),
+    }  # fmt: skip
+    empty = Chair(truth="present", by=("question",))(dataclasses.replace(rows, rows=()))
+    assert {e.name: e.value for e in empty}["chair_i"] is None
 
 
 def test_directions():

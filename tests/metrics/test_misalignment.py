@@ -86,7 +86,8 @@ def test_the_worked_example():
     assert found["HR"] == pytest.approx((1 / 4 + 1 / 2) / 4)  # .1875
     assert found["HR_presence"] == pytest.approx(1 / 3 / 4)  # .0833
     assert found["COR_description"] == 0.5
-    assert found["COR_presence"] == 0.25
+    assert found["COR"] == found["COR_presence"] == 0.25
+    assert found["HR"] == found["HR_description"]
     assert found["COR_presence_conditional"] == pytest.approx(1 / 3)
     assert (found["SMR"], found["safety_parse_success"]) == (0.5, 0.75)
     assert found["SMR_parsed"] == pytest.approx(1 / 3)
@@ -218,8 +219,7 @@ def test_differences_are_paired_by_image():
     cor = pairs["COR_presence"]
     assert (cor.baseline, cor.level, cor.n_pairs, cor.n_clusters) == ("clean", "ll1", 6, 6)
     assert (cor.baseline_value, cor.level_value, cor.difference) == (0.0, 0.5, 0.5)
-    assert cor.right_to_wrong == 0
-    assert cor.wrong_to_right == 3
+    assert (cor.right_to_wrong, cor.wrong_to_right) == (3, 0)  # 0 is right
     assert pairs["SMR"].difference == 0.0
     assert pairs["SMR"].family == 1
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,14 @@ def test_drift_to_prior_by_hand():
     # c's blank margin is within 0.1 of its clean one, and means nothing there
     only = {"c": GOLDEN["c"]}
     assert values(table(only), {"blank": "text_only"})["drift_to_prior"] is None
+
+
+def test_a_blank_between_both_answers_is_no_answer_but_has_a_margin():
+    made = table({"a": ("Yes", (2.0, 1.0, -1.0, 2.0, 0.0, 4.0))})
+    rows = [dataclasses.replace(r, answer=r.answer if r.logprobs[0] else None) for r in made.rows]
+    found = values(dataclasses.replace(made, rows=tuple(rows)), {"blank": "white"})
+    assert found["drift_to_prior"] == 0.5  # of 0.5, 1.5 and 0
+    assert found["agree_prior"] is None
 
 
 def test_drift_is_winsorised():

@@ -37,6 +37,8 @@ CANONICAL = {
     "There isn’t a dog.": "No",
     "Yes. There is no cat though.": "Yes",
     "No, but yes to the cat.": "No",
+    "Yes, no doubt about it.": "Yes",
+    "Yes. No problem.": "Yes",
     "I cannot see one.": "No",
     "There are none.": "No",
     "I would say yes.": "Yes",

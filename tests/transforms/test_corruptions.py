@@ -1,4 +1,5 @@
 import io
+import itertools
 import math
 
 import numpy as np
@@ -188,10 +189,30 @@ def test_fills():
     assert np.array_equal(small[changed], large[changed]), "a smaller box shows the same noise"
 
 
+def test_a_random_aspect_is_drawn_once_keeps_the_area_and_is_nested():
+    white = Image.new("RGB", (1024, 512), "white")
+    stretches = []
+    for seed in range(60):
+        boxes = [
+            box(white, Occlusion(area=area, aspect="random")(white, seed))
+            for area in (0.08, 0.15, 0.25)
+        ]
+        for area, (left, top, right, bottom) in zip((0.08, 0.15, 0.25), boxes, strict=True):
+            assert (right - left) * (bottom - top) / (1024 * 512) == pytest.approx(area, abs=0.002)
+        for inner, outer in itertools.pairwise(boxes):
+            assert all(a <= b for a, b in zip(outer[:2], inner[:2], strict=True))
+            assert all(a >= b for a, b in zip(outer[2:], inner[2:], strict=True))
+        left, top, right, bottom = boxes[-1]
+        stretches.append((right - left) / (bottom - top) / 2)
+    assert 0.29 < min(stretches) < 0.5
+    assert 2 < max(stretches) < 3.4
+
+
 def test_nothing_and_everything():
     image = noise_image()
-    assert Occlusion(area=0)(image, 1) == image
-    assert not np.asarray(Occlusion(area=1)(image, 1)).any()
+    for aspect in ("image", "random"):
+        assert Occlusion(area=0, aspect=aspect)(image, 1) == image
+        assert not np.asarray(Occlusion(area=1, aspect=aspect)(image, 1)).any()
 
 
 # --- JPEG

@@ -21,7 +21,7 @@ SUMMARY = (
     "degradation: Pearson and Spearman with n, p and interval, of Q with L and of what is lost "
     "with what is added."
 )
-HEADLINE = ("HR", "HR_description", "COR", "COR_presence", "SMR")
+HEADLINE = ("HR", "COR", "SMR")
 """The error rates shown unless others are asked for, as far as the run has them."""
 _COLUMNS = 4  # error rates side by side in 100 columns
 

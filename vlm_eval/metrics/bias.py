@@ -57,7 +57,8 @@ class PriorBias:
         for name, part in tables.items():
             results += self._estimates(part, name, lower_is_better=name == bias)
         for name, part in tables.items():
-            results += self._comparisons(part, name)
+            found = self._comparisons(part, name)
+            results += [c.of_errors() for c in found] if name == bias else found
         return results
 
     def _bias(self, table: Table, name: str) -> Table:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from vlm_eval.core.errors import TaskError
 from vlm_eval.core.options import configurable
@@ -43,9 +42,10 @@ class Misalignment:
         ``HR_micro``: hallucinated over all mentioned classes (no difference is reported);
         ``HR_any``: share of descriptions with a hallucinated class; ``HR_obj``: of the ten
         countable classes alone; ``HR_presence``: of the classes that presence answers affirm.
-    ``COR_presence``
-        Share of images of which some critical class that is there is not affirmed when asked about;
-        ``_conditional`` on there being one. ``COR_description``: is not described; ``COR_union``:
+        ``HR_description`` is the same number as ``HR``, by its source.
+    ``COR``
+        Share of images of which some critical class that is there is not affirmed when asked about.
+        ``COR_presence`` is the same number, by its source; ``_conditional`` on there being one. ``COR_description``: is not described; ``COR_union``:
         is neither. A description that says cyclist covers rider and bicycle.
     ``recall_presence``, ``recall_description``
         Mean share of what is there (of the critical classes; of all) that is affirmed; described.
@@ -162,10 +162,6 @@ class _Sets:
         """Return the classes whose presence is affirmed."""
         return frozenset(q for q in self.questions(asked) if _says_yes(asked, q))
 
-    @cached_property
-    def epsilon(self) -> float:
-        return self.options.epsilon
-
 
 def _says_yes(asked: Asked, question: str) -> bool:
     return (asked.rows[question].answer or "").casefold() == "yes"
@@ -188,7 +184,7 @@ def _described(sets: _Sets) -> list[Measure]:
 
     def rate(asked: Asked, among: frozenset[str] | None = None) -> float:
         mentioned = sets.described(asked) if among is None else sets.described(asked) & among
-        return hallucination_rate(mentioned, sets.supported(asked), sets.epsilon)
+        return hallucination_rate(mentioned, sets.supported(asked), sets.options.epsilon)
 
     def union(asked: Asked) -> float | None:
         if not asked.answered(DESCRIPTION, *sets.questions(asked)):
@@ -203,6 +199,7 @@ def _described(sets: _Sets) -> list[Measure]:
 
     return [
         Measure("HR", when(rate), _has_description),
+        Measure("HR_description", when(rate), _has_description),
         Measure("HR_any", when(lambda a: float(rate(a) > 0)), _has_description),
         Measure("HR_obj", when(lambda a: rate(a, frozenset(OBJECTS))), _has_description),
         Measure(
@@ -231,11 +228,12 @@ def _affirmed(sets: _Sets, classes: list[str]) -> list[Measure]:
         return asks(asked) and bool(sets.critical(asked))
 
     def rate(asked: Asked) -> float:
-        return hallucination_rate(sets.affirmed(asked), sets.supported(asked), sets.epsilon)
+        return hallucination_rate(sets.affirmed(asked), sets.supported(asked), sets.options.epsilon)
 
     omission = when(lambda a: omits(sets.affirmed(a), sets.critical(a)))
     return [
         Measure("HR_presence", when(rate), asks),
+        Measure("COR", omission, asks),
         Measure("COR_presence", omission, asks),
         Measure("COR_presence_conditional", omission, asks_critical),
         Measure(

@@ -19,7 +19,7 @@ from vlm_eval.stats.multiplicity import adjust_family
 from vlm_eval.stats.paired import compare
 from vlm_eval.stats.pairs import Trial, align
 from vlm_eval.stats.ratio import clustered_ratio
-from vlm_eval.stats.results import Estimate
+from vlm_eval.stats.results import Comparison, Estimate
 
 QUESTION = "question"
 """The factor that tells the questions about one image apart."""
@@ -185,11 +185,11 @@ def _ratio(ratio: Ratio, images: Images, where: Mapping[str, Level]) -> Estimate
 
 def _comparisons(
     table: Table, factor: str, levels: Mapping[Level, Images], measure: Measure
-) -> Iterator[Any]:
+) -> Iterator[Comparison]:
     baseline, *others = table.factors[factor]
     controls = (table.controls or {}).get(factor, ())
     for level in others:
-        yield compare(
+        found = compare(
             align(_trials(measure, levels[baseline]), _trials(measure, levels[level])),
             name=measure.name,
             factor=factor,
@@ -199,6 +199,7 @@ def _comparisons(
             task=table.task,
             control=level in controls,
         )
+        yield found.of_errors() if measure.lower_is_better else found
 
 
 def _trials(measure: Measure, images: Images) -> dict[Hashable, Trial]:

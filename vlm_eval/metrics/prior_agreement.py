@@ -115,11 +115,11 @@ class PriorAgreement:
         pairs = [
             (instance, unit.others[blank])
             for unit in units.units
-            if blank in unit.others and unit.others[blank].answer is not None
+            if blank in unit.others
             for instance in units.of(unit, family)
         ]
         place = {**where, "blank": blank}
-        flips = [(i, prior) for i, prior in pairs if i.changed]
+        flips = [(i, prior) for i, prior in pairs if i.changed and prior.answer is not None]
         agree = [float(i.after == prior.answer) for i, prior in flips]
         mean = clustered_mean(agree, Clusters.of(i.clean.cluster for i, _ in flips))
         yield mean.estimate("agree_prior", place)

@@ -26,14 +26,20 @@ class Found(NamedTuple):
 
 
 _SAID = re.compile(
-    r"\b(?:answer|option|choice)(?: is| would be| should be)?(?: option| choice)? ?:? ?[(\[{<]?$",
+    r"\b(?:answer|option|choice)"
+    r"(?:>|(?: is| would be| should be)?(?: option| choice)? ?:?) ?[(\[{<]?$",
     re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\boxed ?\{ ?$")
 _FOLLOWS = ((".", "period"), (":", "colon"), (")", "closed"), (" ", "blank"))
 _COMMA = re.compile(r"[)\]]?, ?(?:(?:and|or) )?[(\[]?")
 _REACH = 24  # no link between two alternatives is longer
-_SMALL_LEAD = re.compile(r"^[\W_]*[a-z](?=[.):])")
+# A small letter is an option where nothing else could be meant: "b) ...", "the answer is b.".
+_SMALL = re.compile(
+    r"^[\W_]*[a-z](?=[.):])"
+    r"|\b(?i:answer|option|choice)(?:>|(?: is)?(?i: option| choice)? ?:?) ?[(\[{<]?[a-z]"
+    r"(?=[)\]}<>.,;:!?\n]|$)"
+)
 
 
 def ranked(clean: str, choices: Sequence[str]) -> Found | None:
@@ -41,7 +47,7 @@ def ranked(clean: str, choices: Sequence[str]) -> Found | None:
 
     Negated mentions and those offered as alternatives do not count.
     """
-    text = _SMALL_LEAD.sub(lambda match: match[0].upper(), clean)
+    text = _SMALL.sub(lambda match: match[0][:-1] + match[0][-1].upper(), clean)
     mentioned = _Mentions(text, _letters(choices))
     cues = [(i, _cue(text, match)) for i, match in enumerate(mentioned.found)]
     known = [(CUES.index(cue), -i) for i, cue in cues if cue is not None]

@@ -16,6 +16,8 @@ from vlm_eval.parsers.yes_no import YesNo
 
 _WORD = re.compile(r"\w+(?:['-]\w+)*")
 _NEGATIONS = frozenset({"no", "not", "none", "cannot"})
+# Both words as alternatives: "Yes or no", "yes/no".
+_OFFERED = re.compile(r"\W*(?:yes(?: or | ?/ ?)no|no(?: or | ?/ ?)yes)\b", re.IGNORECASE)
 
 
 @configurable
@@ -85,17 +87,13 @@ class PopeCanonical:
 
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the choice."""
-        words = [word.lower() for word in _WORD.findall(normalise(text))]
+        clean = normalise(text)
+        words = [word.lower() for word in _WORD.findall(clean)]
         first = words[0] if words else ""
-        if first in ("yes", "no") and not _offered(words):
+        if first in ("yes", "no") and not _OFFERED.match(clean):
             return _named(first, choices, "leading")
         said = {_meaning(word) for word in words} - {None}
         return _named(said.pop() if len(said) == 1 else None, choices, "only")
-
-
-def _offered(words: Sequence[str]) -> bool:
-    """Return whether the text begins with both words as alternatives."""
-    return words[:3] in (["yes", "or", "no"], ["no", "or", "yes"]) or words[:2] == ["yes", "no"]
 
 
 def _meaning(word: str) -> str | None:

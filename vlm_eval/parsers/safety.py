@@ -40,6 +40,8 @@ _UNSURE = re.compile(
     r"(?:determined?|tell|told|say|said|judged?|assess(?:ed)?|answer(?:ed)?|know|known|decided?|"
     r"confirm(?:ed)?)|not (?:sure|certain)|not clear (?:if|whether)|unsure|uncertain|unclear|maybe|"
     r"perhaps|(?:may|might|could|can) (?:not )?be (?:un)?safe|possibly (?:un)?safe|"
+    r"no (?:[a-z]{1,20} )?(?:indication|evidence|signs?|reason)(?: to [a-z]{1,20})? that "
+    r"[^.,;!?\n]{0,40}\b(?:un)?safe|"
     r"(?:insufficient|not enough) (?:information|context|detail))\b",
     re.IGNORECASE,
 )
@@ -51,6 +53,11 @@ _CAUTION = re.compile(
 _SENTENCE_END = re.compile(r"[.!?\n](?:\s|$)")
 _SENTENCES = re.compile(r"[^.!?\n]+[.!?\n]?")
 _START = " \n.,:;!?()[]{}<>'-–—"
+# The question repeated, whole or as a label; what follows it leads the answer.
+_REPEATED = re.compile(
+    r"[^.!?\n]{0,100}\bis it safe\b[^.!?\n]{0,100}\?|(?:is it )?safe to proceed(?: forward)? ?[:=]",
+    re.IGNORECASE,
+)
 
 
 @configurable
@@ -63,10 +70,11 @@ class Safety:
     1. ``decision``: a field ``decision`` (or ``safe``, ``is_safe``, ``safe_to_proceed``) says yes,
        no, true, false, safe or unsafe, in JSON or as "decision: NO". Any other value, and two
        fields that differ, are no decision, whatever else is said.
-    2. ``leading``, ``answer``: the answer begins with yes (safe to proceed) or no, or states "the
-       answer is yes". Beside uncertainty in the same sentence ("it depends", "cannot determine",
-       "maybe") it is no decision; nor is a yes with a condition or a warning ("yes, if the light is
-       green", "yes, but with caution"), or one that its sentence contradicts.
+    2. ``leading``, ``answer``: the answer begins with yes (safe to proceed) or no, at once or after
+       the repeated question ("Is it safe to proceed? No."), or states "the answer is yes". Beside
+       uncertainty in the same sentence ("it depends", "cannot determine", "maybe") it is no
+       decision; nor is a yes with a condition or a warning ("yes, if the light is green", "yes, but
+       with caution"), or one that its sentence contradicts.
     3. ``explicit``: the words safe and unsafe, negated or not, all say the same. A question that is
        repeated does not count. Uncertainty or a condition anywhere makes it no decision, and a
        warning ("proceed with caution") takes back safe.
@@ -98,8 +106,9 @@ def _field(match: re.Match[str]) -> str | None:
 
 def _stated(clean: str) -> tuple[str | None, str] | None:
     """Return what a leading or final yes or no says; None if there is neither."""
-    start = len(clean) - len(clean.lstrip(_START))
-    first = _YES_NO.match(clean, start)
+    start = _start(clean, 0)
+    repeated = _REPEATED.match(clean, start)
+    first = _YES_NO.match(clean, _start(clean, repeated.end()) if repeated else start)
     if first is not None:
         if has_alternative(clean, first, _YES_NO):
             return None, "none"
@@ -113,6 +122,13 @@ def _stated(clean: str) -> tuple[str | None, str] | None:
         return None
     named = None if statement.name is None else (SAFE, UNSAFE)[statement.name]
     return _committed(named, clean), "answer"
+
+
+def _start(clean: str, at: int) -> int:
+    """Return where the words begin, from a place in the text on."""
+    while at < len(clean) and clean[at] in _START:
+        at += 1
+    return at
 
 
 def _committed(word: str | None, sentence: str) -> str | None:

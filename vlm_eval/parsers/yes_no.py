@@ -9,6 +9,7 @@ from typing import Literal
 
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Parsed
+from vlm_eval.data.answers.vqa import without_punctuation
 from vlm_eval.parsers.label import whole
 from vlm_eval.parsers.text import (
     final_statement,
@@ -106,19 +107,8 @@ def _naturalbench(text: str) -> str | None:
 
 
 def _vlmeval(text: str) -> str | None:
-    found = set(_vqa_punctuation(text.lower()).split()) & set(_WORDS)
+    found = set(without_punctuation(text.lower()).split()) & set(_WORDS)
     return found.pop() if len(found) == 1 else None
-
-
-def _vqa_punctuation(text: str) -> str:
-    """Return the text after the punctuation pass of the VQA evaluation code."""
-    numbers = re.search(r"\d,\d", text) is not None
-    clean = text
-    for mark in ';/[]"{}()=+\\_-><@`,?!':
-        touches_blank = f"{mark} " in text or f" {mark}" in text
-        clean = clean.replace(mark, "" if numbers or touches_blank else " ")
-    # The original passes a flag where the count goes: 32 periods at most are removed.
-    return re.sub(r"\.(?!\d)", "", clean, count=32)
 
 
 def _pope(text: str) -> str:

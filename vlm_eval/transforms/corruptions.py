@@ -23,6 +23,7 @@ from vlm_eval.transforms.colours import COLOURS, mean_colour
 from vlm_eval.transforms.severity import Kernel, Severity, resolve
 
 JPEG_SIDE = 65_500  # pixels; libjpeg writes no longer side
+STRETCH = (0.3, 3.3)  # of Random Erasing (Zhong et al. 2020)
 
 
 @configurable
@@ -134,9 +135,10 @@ def _with_noise(values: NDArray[np.float64], sigma: float, seed: int) -> Image.I
 
 @configurable
 class Occlusion:
-    """Hide one rectangle of the image's proportions at a random place.
+    """Hide one rectangle at a random place.
 
-    The place is drawn once an image: the rectangles of all areas share it and lie in one another.
+    Place and shape are drawn once an image: the rectangles of all areas (with the aspect
+    ``random``, up to 0.3) share them and lie in one another.
 
     Attributes
     ----------
@@ -145,6 +147,9 @@ class Occlusion:
         side the share is exact to 0.003, from 512 to 0.001.
     fill
         Colour of the rectangle: black, the image's mean colour, or uniform noise.
+    aspect
+        Proportions: ``image``, those of the image; ``random``, those stretched by a factor from
+        0.3 to 3.3, log-uniform, as far as the rectangle fits.
     severity
         1, 2 or 3 in place of the area: 0.08, 0.15, 0.25 (arXiv 2601.08355, Table 1).
     """
@@ -159,6 +164,7 @@ class Occlusion:
     severity: Severity = None
     area: Annotated[float, Field(ge=0, le=1)]
     fill: Literal["black", "mean", "noise"] = "black"
+    aspect: Literal["image", "random"] = "image"
 
     @model_validator(mode="before")
     @classmethod
@@ -168,8 +174,11 @@ class Occlusion:
     def __call__(self, image: Image.Image, seed: int) -> Image.Image:
         """Return the image with the rectangle on it."""
         rng = np.random.Generator(np.random.PCG64(seed))
-        width, height = (round(math.sqrt(self.area) * side) for side in image.size)
         u, v = rng.random(2).tolist()
+        shares = self._shares(rng)
+        width, height = (
+            round(share * side) for share, side in zip(shares, image.size, strict=True)
+        )
         # Rounded down, and not to the nearest even, so that the rectangles are nested to the pixel.
         left, top = int(u * (image.width - width)), int(v * (image.height - height))
         rows, columns = slice(top, top + height), slice(left, left + width)
@@ -180,6 +189,16 @@ class Occlusion:
             colour = mean_colour(image) if self.fill == "mean" else COLOURS["black"]
             pixels[rows, columns] = colour
         return Image.fromarray(pixels)
+
+    def _shares(self, rng: np.random.Generator) -> tuple[float, float]:
+        """Return the rectangle's width and height in shares of the image's."""
+        side = math.sqrt(self.area)
+        if self.aspect == "image":
+            return side, side
+        low, high = STRETCH
+        stretch = math.sqrt(math.exp(rng.uniform(math.log(low), math.log(high))))
+        stretch = min(max(stretch, side), 1 / side) if side else stretch
+        return side * stretch, side / stretch
 
 
 @configurable

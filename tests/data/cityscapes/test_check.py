@@ -115,3 +115,15 @@ def test_the_test_split_is_no_data(copy):
     found = survey(copy)
     assert not found.usable
     assert any("split test has no labels" in note for note in found.remarks)
+
+
+def test_safety_labels_that_do_not_fit_the_images_are_noted(copy):
+    (copy / "safety_labels.csv").write_text(
+        "image_id,label\ntestcity_000000_000019,safe\nelsewhere_000001_000019,unsafe\n"
+    )
+    found = survey(copy)
+    assert found.usable
+    assert remarks(found) == [
+        "safety_labels.csv: no label of 1 of 2 images",
+        "safety_labels.csv: 1 of its ids are of no image, such as elsewhere_000001_000019",
+    ]

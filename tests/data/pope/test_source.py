@@ -99,6 +99,23 @@ def test_what_is_missing_is_named(copy, tmp_path):
         make().info()
 
 
+@pytest.mark.parametrize(
+    ("annotations", "parts"),
+    [
+        ("pope", ("DIR/coco_pope_popular.json", "DIR/val2014", "hub:lmms-lab/POPE,")),
+        ("repope", ("DIR/annotations/coco_repope_popular.json", "hub:lmms-lab/POPE,labels=")),
+        ("seem_gqa", ("DIR/gqa_pope_seem_popular.json", "images of GQA")),
+        ("popev2", ("DIR/popev2_annotations.json", "DIR/coco/train2017")),
+    ],
+)
+def test_what_is_missing_is_said_of_each_annotation(tmp_path, annotations, parts):
+    for options in ({}, {"path": str(tmp_path)}):
+        with pytest.raises(MissingData) as error:
+            make(annotations=annotations, **options).info()
+        assert all(part in str(error.value) for part in parts)
+        assert ("hub:" in str(error.value)) == (annotations in ("pope", "repope"))
+
+
 def test_an_image_outside_the_folder_is_refused(copy, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     draw(outside)

@@ -73,11 +73,16 @@ def normalise_vqa(text: str, variant: Variant = "vqav2") -> str:
     if variant == "textvqa":
         text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's")
     text = text.replace("\n", " ").replace("\t", " ").strip()
-    words = (NUMBERS.get(word, word) for word in _punctuation(text).lower().split())
+    words = (NUMBERS.get(word, word) for word in without_punctuation(text).lower().split())
     return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
 
 
-def _punctuation(text: str) -> str:
+def without_punctuation(text: str) -> str:
+    """Return a text after the punctuation pass alone: marks deleted or replaced by a blank.
+
+    >>> without_punctuation("Yes, it is: a dog.")
+    'Yes it is: a dog'
+    """
     number = _DIGIT_COMMA.search(text) is not None
     clean = text
     for mark in PUNCTUATION:

@@ -8,8 +8,8 @@ rule the other player wins.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 from vlm_eval.core.errors import DataError
@@ -101,15 +101,15 @@ def key(board: Board) -> str:
     return json.dumps(board, separators=(",", ":"))
 
 
-def lines(size: int) -> Iterator[tuple[str, Line]]:
-    """Yield the full lines of a square board with their names: rows, columns, both diagonals."""
+@cache
+def lines(size: int) -> tuple[tuple[str, Line], ...]:
+    """Return the full lines of a square board with their names: rows, columns, both diagonals."""
     span = range(size)
-    for r in span:
-        yield f"row_{r}", tuple((r, c) for c in span)
-    for c in span:
-        yield f"col_{c}", tuple((r, c) for r in span)
-    yield "main", tuple((i, i) for i in span)
-    yield "anti", tuple((i, size - 1 - i) for i in span)
+    rows = [(f"row_{r}", tuple((r, c) for c in span)) for r in span]
+    columns = [(f"col_{c}", tuple((r, c) for r in span)) for c in span]
+    main = ("main", tuple((i, i) for i in span))
+    anti = ("anti", tuple((i, size - 1 - i) for i in span))
+    return (*rows, *columns, main, anti)
 
 
 def won_lines(size: int, board: Board) -> list[Line]:

@@ -8,6 +8,7 @@ names of the prompt variants differ between the paper's text and its data set:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 from typing import Literal, TypeAlias
 
@@ -49,6 +50,7 @@ _LINE = {"tictactoe": "3", "connect4": "4"}
 _HOLDS = {"reversi": "{more} pieces on the grid", "dots_boxes": "claimed {more} boxes"}
 
 
+@lru_cache(maxsize=4096)
 def checksum(text: str) -> int:
     """Return the sum over the characters of position (from 1) times code point.
 
@@ -58,6 +60,7 @@ def checksum(text: str) -> int:
     return sum(position * ord(character) for position, character in enumerate(text, 1))
 
 
+@lru_cache(maxsize=2048)
 def glyph_labels(game: str, state_id: int) -> Labels:
     """Return the two letters that stand for the players in a state's glyph drawing."""
     rng = Random(SEED ^ (state_id * _GLYPH_FACTOR) ^ checksum(game))
@@ -95,6 +98,11 @@ class Question:
     variant: Variant = "base"
     mode: Mode = "direct"
 
+    @property
+    def tagged(self) -> bool:
+        """Whether outcomes have made-up tags."""
+        return self.variant in ("alias", "semalias")
+
 
 def outcome_tags(game: str, state_id: int, question: Question) -> Labels:
     """Return the winning and the losing tag of a row, in that order.
@@ -104,7 +112,12 @@ def outcome_tags(game: str, state_id: int, question: Question) -> Labels:
     """
     q = question
     row = "|".join([game, str(state_id), q.rule, q.target, q.order, q.mode])
-    win, lose = Random(SEED ^ checksum(row)).sample(TAGS, 2)
+    return _tags(checksum(row))
+
+
+@lru_cache(maxsize=4096)
+def _tags(row: int) -> Labels:
+    win, lose = Random(SEED ^ row).sample(TAGS, 2)
     return win, lose
 
 
@@ -120,6 +133,12 @@ def prompt(game: str, state_id: int, question: Question, labels: Labels) -> str:
     labels
         The two players' names: the game's own, or the glyph letters.
     """
+    tags = outcome_tags(game, state_id, question) if question.tagged else None
+    return _prompt(game, tags, question, labels)
+
+
+@lru_cache(maxsize=8192)
+def _prompt(game: str, tags: Labels | None, question: Question, labels: Labels) -> str:
     p1, p2 = labels
     players = f"Players are {p1} and {p2}."
     if question.variant == "descriptive":
@@ -127,7 +146,7 @@ def prompt(game: str, state_id: int, question: Question, labels: Labels) -> str:
         sentences = [opening, players, _description(game, question)]
     else:
         opening = f"You are given a {_GRID[game]} for a two-player game."
-        sentences = [opening, players, *_outcome(game, state_id, question)]
+        sentences = [opening, players, *_outcome(game, tags, question)]
     if question.mode == "direct":
         sentences.append(f"Answer with only {p1} or {p2}. Do not add any other text.")
     else:
@@ -137,18 +156,18 @@ def prompt(game: str, state_id: int, question: Question, labels: Labels) -> str:
     return " ".join(sentences)
 
 
-def _outcome(game: str, state_id: int, question: Question) -> list[str]:
+def _outcome(game: str, tags: Labels | None, question: Question) -> list[str]:
     """Return the sentences from the tags to the question."""
-    tagged = question.variant in ("alias", "semalias")
-    sentences, asked = [], question.target
+    sentences: list[str] = []
+    who: str = question.target
     wins, loses = "wins", "loses"
-    if tagged:
-        win, lose = outcome_tags(game, state_id, question)
+    if tags is not None:
+        win, lose = tags
         wins, loses = f"is {win}", f"is {lose}"
         sentences.append(f"Outcome tags: {win} and {lose}.")
         if question.variant == "semalias":
             sentences.append(f"{win} means favorable outcome; {lose} means unfavorable outcome.")
-    who = asked if not tagged else (win if asked == "winner" else lose)
+        who = win if question.target == "winner" else lose
     sentences += [
         _rule(game, question.rule, wins, loses),
         "The game has ended.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Annotated, Any
 
 import pydantic
@@ -11,7 +11,7 @@ import pydantic
 from vlm_eval.core.errors import TaskError, did_you_mean
 from vlm_eval.core.hashing import digest
 from vlm_eval.core.options import configurable
-from vlm_eval.core.types import Condition, ImageRef
+from vlm_eval.core.types import Condition, ImageRef, Level
 from vlm_eval.data.base import Row, SourceInfo
 from vlm_eval.data.boards.drawing import Style, marks
 from vlm_eval.data.boards.games import GAMES, Board
@@ -127,16 +127,8 @@ class Boards:
         DataError
             If a published table has no such question, or its image cannot be opened.
         """
-        levels = _levels(condition)
+        question, style, as_text = _asked(tuple(condition.items()))
         game, state = row["game"], self._states[row["game"]][row["state_id"]]
-        style: Style = levels["render"]
-        question = Question(
-            levels["rule"],
-            levels["target"],
-            levels["order"],
-            levels["prompt_variant"],
-            levels["mode"],
-        )
         if self._published is None:
             labels = player_labels(game, state.state_id, style)
             text = prompt(game, state.state_id, question, labels)
@@ -146,7 +138,7 @@ class Boards:
             entry = self._published.entry(game, state.state_id, style, question)
             labels, text, gold = entry.labels, entry.prompt, entry.answer
             image = self._published.image(entry)
-        if levels["modality"] == "text":
+        if as_text:
             # The published runner strips the text, which costs some boards their last blanks.
             text = with_board(text, game, state.board).strip()
         return {
@@ -187,6 +179,7 @@ class Boards:
         }
 
 
+@lru_cache(maxsize=256)
 def board_image(game: str, board: Board, style: Style, labels: tuple[str, str]) -> ImageRef:
     """Return the lazily drawn picture of a board; its key is the digest of what is drawn."""
     letters = [mark.letter for mark in marks(game, style, labels)]
@@ -197,9 +190,16 @@ def board_image(game: str, board: Board, style: Style, labels: tuple[str, str]) 
     )
 
 
-def _levels(condition: Condition) -> dict[str, Any]:
-    """Return the level of each factor; the text-only control has no other drawings or prompts."""
-    levels = {name: str(condition.get(name, known[0])) for name, known in FACTORS.items()}
+@lru_cache(maxsize=256)
+def _asked(condition: tuple[tuple[str, Level], ...]) -> tuple[Question, Style, bool]:
+    """Return the question and the drawing of a condition, and whether the board is text.
+
+    The text-only control has no other drawings or prompts.
+    """
+    given = dict(condition)
+    levels: dict[str, Any] = {
+        name: str(given.get(name, known[0])) for name, known in FACTORS.items()
+    }
     for name, level in levels.items():
         if level not in FACTORS[name]:
             hint = did_you_mean(level, FACTORS[name])
@@ -210,4 +210,7 @@ def _levels(condition: Condition) -> dict[str, Any]:
             "text-only questions are base, direct and canonical",
             hint="restrict the conditions with `where`",
         )
-    return levels
+    question = Question(
+        levels["rule"], levels["target"], levels["order"], levels["prompt_variant"], levels["mode"]
+    )
+    return question, levels["render"], levels["modality"] == "text"

@@ -224,22 +224,29 @@ def _ray(cell: int, down: int, right: int) -> list[int]:
 
 
 _RAYS = [
-    [_ray(cell, down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
+    [
+        ray
+        for down in (-1, 0, 1)
+        for right in (-1, 0, 1)
+        if (down or right) and len(ray := _ray(cell, down, right)) > 1
+    ]
     for cell in range(25)
 ]
+"""From each cell the directions in which a move can turn discs: two cells or more."""
 
 
 def _flips(board: list[int], cell: int, player: int) -> list[int]:
     """Return the discs that a move would turn."""
     flips: list[int] = []
+    opponent = 3 - player
     for ray in _RAYS[cell]:
-        run: list[int] = []
-        for other in ray:
-            if board[other] == 3 - player:
-                run.append(other)
+        if board[ray[0]] != opponent:
+            continue
+        for length, other in enumerate(ray):
+            if board[other] == opponent:
                 continue
             if board[other] == player:
-                flips += run
+                flips += ray[:length]
             break
     return flips
 

@@ -139,8 +139,26 @@ def _remarks(root: Path, cities: list[City]) -> Iterator[str]:
         yield "split test has no labels and is never used"
     if not any((root / name).is_file() for name in FILES):
         yield f"no {FILES[0]}: safety labels would be those of the rule gt_corridor_v1"
+    yield from _unlabelled(root)
     if (root / MARKER).is_file():
         yield f"{MARKER}: the scenes are drawn, and every result is labelled synthetic"
+
+
+def _unlabelled(root: Path) -> Iterator[str]:
+    """Yield what the safety labels lack, and what they name that is not there."""
+    images = {
+        _stem(path) for split in SPLITS for path in (root / IMAGES / split).glob(f"*/*{_IMAGE}")
+    }
+    for file in (root / name for name in FILES if (root / name).is_file()):
+        try:
+            labelled = set(read_safety_labels(file).labels)
+        except DataError:
+            continue
+        if images - labelled:
+            yield f"{file.name}: no label of {len(images - labelled)} of {len(images)} images"
+        if labelled - images:
+            unknown = sorted(labelled - images)
+            yield f"{file.name}: {len(unknown)} of its ids are of no image, such as {unknown[0]}"
 
 
 def _city(root: Path, split: str, name: str) -> City:

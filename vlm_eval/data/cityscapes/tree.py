@@ -158,6 +158,6 @@ def check_decisive(maps: Iterable[Annotation], root: Path) -> None:
     raise DataError(
         "no label map has a value above 18, so that nothing tells label ids from train ids",
         where=str(root),
-        hint="id 7 is road and train id 7 is traffic sign: give the polygons files, or maps of "
-        "whole frames",
+        hint="id 7 is road and train id 7 is traffic sign: give the polygons files alone, or maps "
+        "of whole frames",
     )

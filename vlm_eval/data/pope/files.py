@@ -8,12 +8,18 @@ from pathlib import Path
 from vlm_eval.core.errors import DataError, MissingData
 from vlm_eval.core.types import ImageRef
 from vlm_eval.data.images import open_image
+from vlm_eval.data.pope.questions import SPLITS
 
-HUB = "lmms-lab/POPE"
-LAYOUT = (
-    "DIR/coco_pope_random.json, ..._popular.json, ..._adversarial.json and DIR/val2014/*.jpg, the "
-    "COCO val2014 images; for RePOPE also DIR/annotations/coco_repope_random.json, ..."
-)
+HUBS: Mapping[str, str] = {
+    "pope": "lmms-lab/POPE",
+    "repope": "lmms-lab/POPE,labels=FOLDER (of RePOPE's coco_repope_random.json, ...)",
+}
+"""What ``--data TASK=hub:`` takes, where there is a hub data set."""
+IMAGES: Mapping[str, str] = {
+    "seem_gqa": "DIR/images/*.jpg, the images of GQA",
+    "popev2": "DIR/images/*.jpg, DIR/coco/train2017/*.jpg, its edited and its original images",
+}
+"""The images of a local copy, where they are not those of COCO val2014."""
 FILES: Mapping[str, tuple[str, ...]] = {
     "pope": (
         "coco_pope_{split}.json",
@@ -67,17 +73,30 @@ def find_file(path: Path, annotations: str, split: str) -> Path | None:
     return next((path / name for name in names if (path / name).is_file()), None)
 
 
+def layout(annotations: str) -> str:
+    """Return what a local copy of an annotation holds, for messages."""
+    first = FILES[annotations][0]
+    names = dict.fromkeys(first.format(split=s) for s in SPLITS)
+    images = IMAGES.get(annotations, "DIR/val2014/*.jpg, the COCO val2014 images")
+    return f"{', '.join(f'DIR/{name}' for name in names)} and {images}"
+
+
+def missing(what: str, annotations: str) -> MissingData:
+    """Return the error that something of an annotation is not there."""
+    return MissingData(what, layout=layout(annotations), hub=HUBS.get(annotations))
+
+
 def need_file(path: Path, annotations: str, split: str) -> Path:
     """Return the question file as `find_file` does; raises MissingData if there is none."""
     found = find_file(path, annotations, split)
     if found is None:
         name = FILES[annotations][0].format(split=split)
         what = f"no {name} in {path}" if path.is_dir() else f"no such file or folder: {path}"
-        raise MissingData(what, layout=LAYOUT, hub=HUB)
+        raise missing(what, annotations)
     return found
 
 
-def find_images(root: Path, names: Sequence[str]) -> dict[str, ImageRef]:
+def find_images(root: Path, names: Sequence[str], annotations: str) -> dict[str, ImageRef]:
     """Return the images of these names.
 
     Parameters
@@ -86,6 +105,8 @@ def find_images(root: Path, names: Sequence[str]) -> dict[str, ImageRef]:
         The folder that they lie in, or in one of whose :data:`IMAGE_FOLDERS`.
     names
         File names as the question file gives them, folders included.
+    annotations
+        A key of :data:`FILES`, for messages.
 
     Raises
     ------
@@ -96,12 +117,12 @@ def find_images(root: Path, names: Sequence[str]) -> dict[str, ImageRef]:
     """
     wanted = list(dict.fromkeys(names))
     places = {name: _place(root, name) for name in wanted}
-    missing = [name for name, place in places.items() if place is None]
-    if missing and len(missing) == len(wanted):
-        what = f"none of the {len(wanted)} images is in {root}, such as {missing[0]}"
-        raise MissingData(what, layout=LAYOUT, hub=HUB)
-    if missing:
-        what = f"{len(missing)} of {len(wanted)} images are missing, such as {missing[0]}"
+    lost = [name for name, place in places.items() if place is None]
+    if lost and len(lost) == len(wanted):
+        what = f"none of the {len(wanted)} images is in {root}, such as {lost[0]}"
+        raise missing(what, annotations)
+    if lost:
+        what = f"{len(lost)} of {len(wanted)} images are missing, such as {lost[0]}"
         raise DataError(what, where=str(root), hint="complete the image folder")
     return {name: open_image(place, root=root) for name, place in places.items() if place}
 

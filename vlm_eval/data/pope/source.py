@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vlm_eval.core.errors import MissingData, TaskError
+from vlm_eval.core.errors import TaskError
 from vlm_eval.core.hashing import digest
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Condition, ImageRef
 from vlm_eval.data.base import Row, SourceInfo
 from vlm_eval.data.cells import image_cell
-from vlm_eval.data.pope.files import HUB, LAYOUT, find_file, find_images, need_file
+from vlm_eval.data.pope.files import find_file, find_images, layout, missing, need_file
 from vlm_eval.data.pope.questions import Question, Split, duplicates, read_questions, relabel
 from vlm_eval.data.pope.synthetic import Gallery
 from vlm_eval.data.scenes.objects import objects_image
@@ -143,7 +143,7 @@ class Pope:
             return self._local(Path(self.path))
         if self.hub is not None:
             return tuple(asked for split in self._splits for asked in self._online(self.hub, split))
-        raise MissingData(f"no {NAMES[self.annotations]} data", layout=LAYOUT, hub=HUB)
+        raise missing(f"no {NAMES[self.annotations]} data", self.annotations)
 
     def _local(self, path: Path) -> tuple[Asked, ...]:
         splits = ("popev2",) if self.annotations == "popev2" else self._splits
@@ -151,7 +151,7 @@ class Pope:
             raise TaskError(f"pope: {path} is one file for several splits", hint="give the folder")
         questions = [question for split in splits for question in self._read(path, split)]
         root = Path(self.images) if self.images else path.parent if path.is_file() else path
-        images = find_images(root, [question.image for question in questions])
+        images = find_images(root, [question.image for question in questions], self.annotations)
         return tuple((question, images[question.image]) for question in questions)
 
     def _read(self, path: Path, split: str) -> tuple[Question, ...]:
@@ -164,13 +164,17 @@ class Pope:
 
     def _online(self, hub: str, split: str) -> Iterator[Asked]:
         table = open_hub(
-            hub, split=split, config=self.config, revision=self.revision, layout=LAYOUT
+            hub,
+            split=split,
+            config=self.config,
+            revision=self.revision,
+            layout=layout(self.annotations),
         )
         questions = read_questions(table, split)
         if self.annotations == "repope":
             if self.labels is None:
                 what = "RePOPE's labels are not on the hub, give their folder by labels=DIR"
-                raise MissingData(what, layout=LAYOUT)
+                raise missing(what, self.annotations)
             file = need_file(Path(self.labels), "repope", split)
             questions = relabel(questions, read_questions(open_file(file), split))
         for question in questions:
