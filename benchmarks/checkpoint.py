@@ -39,9 +39,13 @@ TEMPLATE = (
 )
 
 
-def build(size: str, folder: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Path:
+def build(
+    size: str, folder: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu"
+) -> Path:
     """Write a checkpoint into a folder, unless it is there, and return the folder."""
-    if (folder / "preprocessor_config.json").exists() or (folder / "processor_config.json").exists():
+    if (folder / "preprocessor_config.json").exists() or (
+        folder / "processor_config.json"
+    ).exists():
         return folder
     tokenizer = make_tokenizer()
     torch.manual_seed(0)
@@ -57,7 +61,9 @@ def build(size: str, folder: Path, *, dtype: torch.dtype = torch.float32, device
         pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
     )
     model.save_pretrained(folder)
-    images = Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 1280})
+    images = Qwen2VLImageProcessorPil(
+        size={"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 1280}
+    )
     processor = without_video(hf.Qwen2_5_VLProcessor)(
         image_processor=images, tokenizer=tokenizer, chat_template=TEMPLATE
     )

@@ -28,6 +28,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
+    """Measure, print the tables and write the measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--folder", type=Path, default=Path("benchmarks/.models"))

@@ -18,6 +18,7 @@ from vlm_eval.models.registry import load_model
 
 
 def main() -> None:
+    """Measure one method on one workload."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("workload", choices=WORKLOADS)

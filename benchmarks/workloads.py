@@ -29,8 +29,7 @@ def requests_of(task: str, samples: int, **data: str) -> list[Request]:
 def grid(images: int) -> list[Request]:
     """VLM-Fix: an image under two rules, two targets and three prompts, two labels each."""
     asked = requests_of("vlm-fix-prompts", images)
-    first = [request for request in asked if isinstance(request.messages[0].parts[0], Picture)]
-    return first
+    return [request for request in asked if isinstance(request.messages[0].parts[0], Picture)]
 
 
 def options(images: int) -> list[Request]:

@@ -60,6 +60,11 @@ def test_options_are_text_or_json(parse):
     assert found == [{"answer": "B", "rule": "restated"}]
 
 
+def test_an_open_answer_has_no_choices(parse):
+    _, found, _ = parse(b'"The two dogs."', "vqa_answer", "--choices", "-")
+    assert found == [{"answer": "2 dogs", "rule": "normalised"}]
+
+
 def test_answers_before_a_fault_are_printed(parse):
     status, found, err = parse(b'"X"\n"O\n"X"\n', "label", "--choices", "X,O")
     assert (status, len(found)) == (2, 1)

@@ -68,7 +68,8 @@ def test_help_names_every_flag_with_its_default(capsys) -> None:
     assert main(["run", "--help"]) == 0
     text = capsys.readouterr().out
     for flag in (
-        "--model", "--model_args", "--tasks", "--limit", "--batch_size", "--engine", "--verify", "--device", "--dtype",
+        "--model", "--model_args", "--tasks", "--limit", "--batch_size", "--engine",
+        "--verify", "--device", "--dtype",
         "--gen_kwargs", "--output_path", "--include_path", "--seed", "--resume", "--output",
         "--data", "--quiet", "--max_failures", "--retry_failures",
     ):  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vlm_eval.cli.tables import coarse, percent_of, print_results
+from vlm_eval.cli.tables import coarse, leading, percent_of, print_results
 from vlm_eval.runner.results import Counts, Results, TaskResult
 from vlm_eval.stats.results import Comparison, Estimate
 
@@ -141,10 +141,10 @@ def test_too_fine_breakdowns_are_named_and_shown_on_demand() -> None:
     many = tuple(estimate(game=f"g{i}") for i in range(50))
     text = shown(estimates=(estimate(), *many))
     assert "game=g49" not in text
-    assert "50 finer numbers: --full, or results.json" in text
+    assert "50 more numbers: --full, or results.json" in text
     text = shown(estimates=(estimate(), *many), full=True)
     assert "game=g49" in text
-    assert "finer numbers" not in text
+    assert "more numbers" not in text
 
 
 def test_coarse_keeps_whole_levels() -> None:
@@ -153,6 +153,14 @@ def test_coarse_keeps_whole_levels() -> None:
     assert coarse([estimate(), *ones, *twos], (), 40) == (estimate(), *ones)
     assert coarse([*ones, *ones], (), 40) == (*ones, *ones)  # nothing coarser is there
     assert coarse([], (), 40) == ()
+
+
+def test_scores_are_shown_whole_as_far_as_they_fit() -> None:
+    scores = [estimate(name, level=f"l{i}") for i in range(3) for name in ("HR", "COR", "SMR")]
+    assert {e.name for e in leading(scores, 8)} == {"HR", "COR"}
+    assert len(leading(scores, 8)) == 6
+    assert {e.name for e in leading(scores, 2)} == {"HR"}
+    assert leading([], 2) == ()
 
 
 def test_factors_are_coarser_than_fields() -> None:

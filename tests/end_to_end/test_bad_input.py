@@ -76,12 +76,12 @@ def test_resume_needs_a_folder(cli, toys) -> None:
     ("old", "new", "words"),
     [
         ("name: yes_no", "name: yes_on", ["unknown parser 'yes_on'", "did you mean yes_no?"]),
-        ("[accuracy,", "[acuracy,", ["unknown metric 'acuracy'", "did you mean accuracy?"]),
+        ("[accuracy,", "[acuracy,", ["unknown metric 'acuracy'", "did you mean accuracy"]),
         ("factor: wording}", "factor: wordings}", ["'wordings'", "did you mean wording?"]),
         (
             "chance: 0.5",
             "image: {transform: [{name: gausian_blur}]}",
-            ["unknown transform 'gausian_blur'", "did you mean gaussian_blur?"],
+            ["unknown transform 'gausian_blur'", "did you mean gaussian_blur"],
         ),
         ("source: scenes", "source: scene", ["unknown data source 'scene'", "scenes"]),
         ("count: 5", "cuont: 5", ["'cuont'", "did you mean count?"]),

@@ -22,7 +22,7 @@ from vlm_eval.models import hooks
 from vlm_eval.models.hf import HfModel
 from vlm_eval.models.hooks import decoder_blocks
 
-from .questions import PHRASES, WORDS, ask, mixed_requests, picture, to_generate
+from .questions import WORDS, ask, mixed_requests, picture, to_generate
 from .reference import Reference
 
 Backend = Callable[..., HfModel]
@@ -50,11 +50,9 @@ EVERYTHING = CaptureSpec(
 def asked(name: str) -> list[Request]:
     """Several questions an image, pairs of images, texts alone; letters and long options."""
     found = mixed_requests()
-    for number, text in enumerate(["which board?", "left or right:", "which colour?"]):
-        choices = WORDS if number % 2 else PHRASES
-        found.append(ask(f"more-{number}", picture(1), text, choices=choices))
+    for number, text in enumerate(["which board?", "left or right:"]):
+        found.append(ask(f"more-{number}", picture(1), text, choices=WORDS))
         found.append(ask(f"two-{number}", picture(1), picture(2), text, choices=WORDS))
-        found.append(ask(f"text-{number}", "which piece? " + text, choices=WORDS))
     return [q for q in found if name != "paligemma" or (len(q.images) == 1 and q.id != "system")]
 
 
@@ -208,7 +206,7 @@ def test_neither_batch_nor_order_matters(batch_size: int, backend: Backend) -> N
     [
         (n, level)
         for n, top in HIGHEST.items()
-        for level in ({"naive", top} if n != "qwen2_5_vl" else LEVELS)
+        for level in (LEVELS if n == "qwen2_5_vl" else [top])
     ],
 )
 def test_generated_equals_the_plain_model(
@@ -448,7 +446,7 @@ def test_nothing_is_left_on_the_model_or_in_memory(backend: Backend) -> None:
         alive += [weakref.ref(array) for site, array in kept.arrays.items() if "grid" not in site]
         assert all(array.base is None or "grid" in site for site, array in kept.arrays.items())
         del kept
-        if number == 12:
+        if number == 9:
             gc.collect()
             assert sum(found() is not None for found in alive) < len(alive) // 2
     assert hooked() == before
@@ -510,6 +508,36 @@ def test_halved_batches_give_the_same(
             check(kept, states("qwen2_5_vl").expected(request))
     assert calls > 5
     assert answered > len(requests) // 2
+
+
+def test_states_that_are_not_finite_fail_their_request(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = hooks.Recording._end
+
+    def spoilt(self: Any) -> None:
+        end(self)
+        for (row, _), (states, _) in self.found.items():
+            if row.encoded.request.id == "tall":
+                states[1, 0] = np.inf
+
+    monkeypatch.setattr(hooks.Recording, "_end", spoilt)
+    for response, kept in backend("llava").capture(mixed_requests(), CaptureSpec()):
+        if response.request_id == "tall":
+            assert isinstance(response.outcome, Failure)
+            assert "hidden states are not finite" in response.outcome.message
+        else:
+            assert isinstance(response.outcome, Answer)
+        assert (kept is None) == isinstance(response.outcome, Failure)
+
+
+def test_answers_are_verified_as_without_a_capture(backend: Backend) -> None:
+    model = backend("qwen2_5_vl", 4, "verify=2")
+    captured(model, asked("qwen2_5_vl"))
+    verified = model.describe()["counters"]["verified"]
+    assert verified["requests"] > 1
+    assert verified["largest_per_token"] < 1e-4
+    assert verified["flips"] == 0
 
 
 def test_both_kinds_of_requests_and_neither(backend: Backend) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import pytest
@@ -92,3 +93,12 @@ def test_options_from_the_command_line_are_added() -> None:
 def test_wrong_options(spec: str) -> None:
     with pytest.raises(UsageError, match="mock"):
         load_model(spec)
+
+
+def test_a_delay_is_slow_and_changes_nothing() -> None:
+    requests, slow = asked(5), load_model("mock:", args={"delay": "0.02"})
+    began = time.monotonic()
+    answers = {r.request_id: r.outcome for r in slow.loglikelihood(requests)}
+    assert time.monotonic() - began > 0.005
+    assert answers == scores("mock:", requests)
+    assert slow.describe() == load_model("mock:").describe(), "a run may go on at another speed"

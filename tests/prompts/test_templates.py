@@ -171,3 +171,19 @@ def test_a_context_may_use_any_name():
 def test_the_names_that_a_template_needs():
     template = "{% set d = 1 %}{{ a.b + d }}{% if c is defined %}c{% endif %}{{ range(e) }}"
     assert variables(template) == {"a", "c", "e"}
+
+
+SCALARS = st.text() | st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none()
+
+
+@given(a=SCALARS, b=SCALARS | st.lists(st.integers()))
+def test_plain_templates_and_expressions_are_what_jinja_makes_of_them(a, b):
+    def outcome(call, source):
+        try:
+            return call(source, {"a": a, "b": b}, where=HERE)
+        except TaskError as error:
+            return error.hint, error.where
+
+    assert outcome(render, "{{ a }} of {{ b }}") == outcome(render, "{{ a }} of {{ (b,)[0] }}")
+    assert outcome(holds, "a == b") == outcome(holds, "a == (b, [])[0]")
+    assert outcome(value, "{{ a }}") == outcome(value, "{{ (a,)[0] }}")

@@ -6,28 +6,61 @@ import pytest
 
 from vlm_eval.core.errors import DataError, TaskError
 from vlm_eval.runner import plan
-from vlm_eval.runner.plan import Settings, make_plans
+from vlm_eval.runner.plan import Plan, Settings, make_plans
 from vlm_eval.tasks.index import TaskIndex
+from vlm_eval.tasks.trials import Trial
+
+
+def rendered(planned: Plan) -> list[list[Trial]]:
+    return [list(planned.trials(block)) for block in planned.blocks()]
 
 
 def test_trials_requests_and_units(write, folder, monkeypatch) -> None:
     write()
     (planned,) = make_plans([TaskIndex([folder]).load("toy")], Settings())
-    assert planned.trials == 3 * 5
-    ids = [trial.request.id for unit in planned.units() for trial in unit]
-    assert planned.requests == len(set(ids))
+    assert (planned.size.samples, planned.size.trials, planned.units) == (3, 3 * 5, 1)
+    (whole,) = rendered(planned)
+    ids = [trial.request.id for trial in whole]
+    assert planned.size.requests == len(set(ids))
+    assert planned.size.shared == {}
     monkeypatch.setattr(plan, "UNIT", 4)
-    units = list(planned.units())
+    units = rendered(planned)
     assert [len(unit) for unit in units] == [5, 5, 5], "a sample is never torn"
+    assert planned.units == 3
     assert [trial.request.id for unit in units for trial in unit] == ids
+
+
+def test_a_question_of_two_units_is_asked_by_the_first(write, folder, monkeypatch) -> None:
+    write(("word: brick", "word: rose"), ('answer: "No"', 'answer: "Yes"'))
+    monkeypatch.setattr(plan, "UNIT", 4)
+    (planned,) = make_plans([TaskIndex([folder]).load("toy")], Settings())
+    first, second, third = ({t.request.id for t in unit} for unit in rendered(planned))
+    assert first & second
+    assert planned.size.shared == dict.fromkeys(first & second, 0)
+    assert not planned.elsewhere(0)
+    assert planned.elsewhere(1) == first & second
+    assert not planned.elsewhere(2) & third
+
+
+@pytest.mark.parametrize(
+    ("samples", "size"),
+    [(1, 25), (100, 25), (818, 25), (1000, 31), (3275, 102), (10**6, 102)],
+)
+def test_units_are_small_enough_to_share_and_large_enough_to_batch(
+    write, folder, samples, size
+) -> None:
+    """Of 5 conditions: 128 trials at least, 512 at most, 32 units in between."""
+    write()
+    task = TaskIndex([folder]).load("toy")
+    assert plan.block_size(task, samples) == size
 
 
 def test_settings_reach_the_trials(write, folder) -> None:
     write()
     settings = Settings(limit=1, decoding={"max_new_tokens": 3})
     (planned,) = make_plans([TaskIndex([folder]).load("toy")], settings)
-    trials = [trial for unit in planned.units() for trial in unit]
-    assert len(trials) == planned.trials == 5
+    (trials,) = rendered(planned)
+    assert len(trials) == planned.size.trials == 5
     assert {t.request.decoding.max_new_tokens for t in trials if t.request.decoding} == {3}
 
 

@@ -259,3 +259,16 @@ def test_a_line_of_other_kinds_is_no_record_and_stops_nothing(tmp_path: Path, ch
     index = RecordIndex(tmp_path)
     assert [record.sample_id for record in index] == ["b"]
     assert index.torn == 1
+
+
+def test_a_task_s_records_are_found_in_any_order_of_the_files(tmp_path: Path) -> None:
+    write(tmp_path / "rank-000.jsonl", make("a"), make("b", task="u"), make("c"))
+    write(tmp_path / "rank-001.jsonl", make("d", task="u"), make("e"))
+    index = RecordIndex(tmp_path)
+    assert [record.sample_id for record in index.of_task("t")] == ["a", "c", "e"]
+    assert [record.sample_id for record in index.of_task("u")] == ["b", "d"]
+    assert list(index.of_task("v")) == []
+
+
+def test_levels_that_python_takes_for_equal_have_keys_of_their_own() -> None:
+    assert len({record_key("t", "a", {"n": level}, "r") for level in (1, 1.0, True, "1")}) == 4

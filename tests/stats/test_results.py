@@ -24,6 +24,14 @@ def test_dropped_share_of_nothing_is_unknown() -> None:
     assert comparison({}, {}).dropped_share is None
 
 
+def test_an_error_that_appears_is_a_flip_from_right_to_wrong() -> None:
+    base = {i: Trial(str(i), 0.0) for i in range(5)}
+    level = {i: Trial(str(i), float(i < 3)) for i in range(5)}
+    errors = comparison(base, level).of_errors()
+    assert (errors.right_to_wrong, errors.wrong_to_right) == (3, 0)
+    assert errors.of_errors() == comparison(base, level)
+
+
 def test_results_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         comparison({}, {}).p = 0.0  # type: ignore[misc]

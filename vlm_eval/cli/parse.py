@@ -19,7 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("name", metavar="PARSER", help="a parser, see `vlm_eval ls parsers`")
     parser.add_argument(
-        "--choices", required=True, metavar="A,B", help="the possible answers, with commas between"
+        "--choices",
+        required=True,
+        metavar="A,B",
+        help="the possible answers, with commas between; - where the answer is open",
     )
     parser.add_argument(
         "--option",
@@ -36,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     The answer is null where no rule fires; the paper's parser ``vlm_fix`` calls that the empty
     string. Output is ASCII JSON, so no control character reaches the terminal.
     """
-    choices = _choices(args.choices)
+    choices = [] if args.choices == "-" else _choices(args.choices)
     parser = build(PARSERS, {"name": args.name, **_options(args.option)}, where=None)
     # Bytes, where there are any: text mode would end a line at more than line ends.
     lines = getattr(sys.stdin, "buffer", sys.stdin)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlm_eval.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlm_eval.runner.results import Results
 
 SUMMARY = (
     "Evaluate a model on tasks. Every answer is on disk the moment it is there; a run that was "
     "interrupted goes on with --resume. Ends with a table; all numbers are in results.json."
 )
-FAILED = 1
+FAILED, DEFAULT_LEASE = 1, 600.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,6 +110,16 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
         "--max_failures", type=float, default=0.0, metavar="SHARE",
         help="exit with status 1 if more than this share of trials, 0 to 1, failed (default: 0)",
     )  # fmt: skip
+    group.add_argument(
+        "--num_processes", type=int, metavar="N",
+        help="processes on this machine that share the work, each with a GPU if there are GPUs "
+        "(default: 1; several machines: docs/parallel.md)",
+    )  # fmt: skip
+    group.add_argument(
+        "--lease", type=float, metavar="SECONDS",
+        help="with several processes: give the work of one that shows no sign of life for so long "
+        "to the others; longer than a batch can take (default: 600)",
+    )  # fmt: skip
     group.add_argument("--full", action="store_true", help="print the finest breakdowns too")
     group.add_argument("--quiet", action="store_true", help="no progress, no table")
 
@@ -114,32 +128,57 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate; return 1 if too many trials failed, else 0."""
     if not 0 <= args.max_failures <= 1:
         raise UsageError(f"--max_failures {args.max_failures} is no share", hint="give 0 to 1")
-    from vlm_eval.runner.api import evaluate
+    from vlm_eval.runner.meeting import RankZeroError
 
-    results = evaluate(
-        args.model,
-        args.tasks,
-        limit=args.limit,
-        output_path=args.output_path,
-        resume=args.resume,
-        retry_failures=args.retry_failures,
-        seed=args.seed,
-        output=args.output,
-        gen_kwargs=parse_gen_kwargs(args.gen_kwargs),
-        data=parse_data(args.data),
-        include_path=args.include_path,
-        model_args=model_args(args),
-        batch_size=args.batch_size,
-        device=args.device,
-        dtype=args.dtype,
-        progress=not args.quiet,
-        command=command_line(args),
-    )
+    try:
+        results = _evaluate(args)
+    except RankZeroError:  # which has said why
+        return 2
+    if results is None:  # rank 0 prints
+        return 0
     if not args.quiet:
         from vlm_eval.cli.tables import print_results
 
         print_results(results, full=args.full)
     return report_failures(results.failed_share, args.max_failures)
+
+
+def _evaluate(args: argparse.Namespace) -> Results | None:
+    """Evaluate, or do this process's part; None if another process has the results."""
+    from vlm_eval.cli.launch import launched
+    from vlm_eval.runner.api import evaluate
+
+    options: dict[str, Any] = {
+        "limit": args.limit,
+        "output_path": args.output_path,
+        "resume": args.resume,
+        "retry_failures": args.retry_failures,
+        "seed": args.seed,
+        "output": args.output,
+        "gen_kwargs": parse_gen_kwargs(args.gen_kwargs),
+        "data": parse_data(args.data),
+        "include_path": args.include_path,
+        "model_args": model_args(args),
+        "batch_size": args.batch_size,
+        "device": args.device,
+        "dtype": args.dtype,
+        "lease": DEFAULT_LEASE if args.lease is None else args.lease,
+        "progress": not args.quiet,
+        "command": command_line(args),
+    }
+    launch = launched(os.environ)
+    if launch is None:
+        processes = 1 if args.num_processes is None else args.num_processes
+        return evaluate(args.model, args.tasks, num_processes=processes, **options)
+    if args.num_processes is not None:
+        raise UsageError(
+            f"a launcher has started {launch.world_size} processes already",
+            hint="leave --num_processes to it",
+        )
+    from vlm_eval.runner.job import Job
+    from vlm_eval.runner.part import take_part
+
+    return take_part(Job(model=args.model, tasks=args.tasks, **options), launch)
 
 
 def model_args(args: argparse.Namespace) -> str | None:

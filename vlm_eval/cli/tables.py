@@ -5,7 +5,9 @@ All scores are printed in percent. "-" is unknown, never 0.
 
 from __future__ import annotations
 
+import itertools
 import textwrap
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TextIO, TypeVar
 
@@ -60,7 +62,7 @@ def _print_task(
     if factors is not None:
         totals = {e.name for e in estimates if not e.where}
         loud = [e for e in estimates if not (e.name in totals and _is_quiet(e))]
-        estimates = coarse(loud, factors, ESTIMATES)
+        estimates = leading(coarse(loud, factors, ESTIMATES), ESTIMATES)
         comparisons = coarse(comparisons, factors, COMPARISONS)
     if estimates:
         console.print()
@@ -78,7 +80,7 @@ def _print_task(
             console.print(Text(text, style="dim"))
     hidden = len(task.estimates) + len(task.comparisons) - len(estimates) - len(comparisons)
     if hidden:
-        console.print(Text(f"\n{hidden:,} finer numbers: --full, or results.json", style="dim"))
+        console.print(Text(f"\n{hidden:,} more numbers: --full, or results.json", style="dim"))
 
 
 def _print_overview(console: Console, results: Results) -> None:
@@ -162,6 +164,16 @@ def coarse(numbers: Sequence[Number], factors: Collection[str], rows: int) -> tu
             break
         kept = more
     return kept
+
+
+def leading(estimates: Sequence[Estimate], rows: int) -> tuple[Estimate, ...]:
+    """Return the estimates of as many scores as fit into ``rows``, all of each; at least one's."""
+    sizes = Counter(e.name for e in estimates)
+    ends = itertools.accumulate(sizes.values())
+    kept = {
+        name for i, (name, end) in enumerate(zip(sizes, ends, strict=True)) if not i or end <= rows
+    }
+    return tuple(e for e in estimates if e.name in kept)
 
 
 def _is_quiet(estimate: Estimate) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Level
@@ -89,8 +90,9 @@ def by_level(table: Table, by: By) -> Iterator[tuple[Mapping[str, Level], Table]
         for factor, known in table.factors.items():
             if factor in where or len(known) < 2:
                 continue
+            found, none = part.split(factor), replace(part, rows=())
             for level in known:
-                rest = part.where(**{factor: level})
+                rest = found.get((level,), none)
                 # A level that a slice does not have by design is no result; an empty table's is.
                 if rest.rows or not part.rows:
                     yield {**where, factor: level}, rest

@@ -17,7 +17,7 @@ from vlm_eval.core.types import Level
 from vlm_eval.data.lexicon.lexicon import load_lexicon
 from vlm_eval.data.lexicon.mentions import Profile, find_mentions
 from vlm_eval.metrics.checks import check_field, check_level, check_trials
-from vlm_eval.metrics.slices import By, slices
+from vlm_eval.metrics.slices import By, crossed, slices
 from vlm_eval.metrics.table import Result, Table, TableRow
 from vlm_eval.stats.clusters import Clusters
 from vlm_eval.stats.mean import clustered_mean
@@ -52,7 +52,7 @@ class Chair:
     where
         Levels of factors to look at: ``{question: description}``.
     by
-        Factors or fields to break the results down by.
+        Factors or fields to break the results down by. By factors, nothing is pooled over them.
     """
 
     truth: str
@@ -78,9 +78,11 @@ class Chair:
         texts = table.where(**self.where)
         self._check(texts)
         count = lru_cache(maxsize=None)(self._mentioned)
+        conditions = any(name in table.factors for entry in self.by for name in crossed(entry))
         return [
             estimate
             for place, part in slices(texts, self.by)
+            if place or not (conditions and texts.rows)
             for estimate in self._estimates(part, place, count)
         ]
 

@@ -7,7 +7,7 @@ rows finds a wrong option before any model is asked.
 from __future__ import annotations
 
 from vlm_eval.core.errors import DataError, TaskError, did_you_mean
-from vlm_eval.core.types import Level, condition_key
+from vlm_eval.core.types import Level
 from vlm_eval.metrics.table import Table
 
 
@@ -21,23 +21,19 @@ def check_trials(table: Table, score: str) -> None:
     DataError
         If two rows have one sample and condition: both would count.
     """
-    known = {name for row in table.rows for name in row.scores}
-    if known and score not in known:
+    if table.scores and score not in table.scores:
         raise TaskError(
             f"a metric asks for the score {score!r}, which no trial has",
             where=table.task,
-            hint=did_you_mean(score, known),
+            hint=did_you_mean(score, table.scores),
         )
-    seen: set[tuple[str, str]] = set()
-    for row in table.rows:
-        trial = (row.sample_id, condition_key(row.condition))
-        if trial in seen:
-            raise DataError(
-                f"sample {trial[0]!r} has two trials under the condition {trial[1]!r}",
-                where=table.task,
-                hint="give each sample an id of its own",
-            )
-        seen.add(trial)
+    if table.twice is not None:
+        sample_id, condition = table.twice
+        raise DataError(
+            f"sample {sample_id!r} has two trials under the condition {condition!r}",
+            where=table.task,
+            hint="give each sample an id of its own",
+        )
 
 
 def check_level(table: Table, factor: str, *wanted: Level) -> None:
@@ -75,7 +71,7 @@ def check_field(table: Table, name: str) -> None:
     """
     if name in table.factors or not table.rows:
         return
-    values = [row.value(name) for row in table.rows]
+    values = table.column(name)
     if not any(name in row.condition or name in row.fields for row in table.rows):
         known = {*table.factors, *(field for row in table.rows for field in row.fields)}
         raise TaskError(

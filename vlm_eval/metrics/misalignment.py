@@ -45,8 +45,9 @@ class Misalignment:
         ``HR_description`` is the same number as ``HR``, by its source.
     ``COR``
         Share of images of which some critical class that is there is not affirmed when asked about.
-        ``COR_presence`` is the same number, by its source; ``_conditional`` on there being one. ``COR_description``: is not described; ``COR_union``:
-        is neither. A description that says cyclist covers rider and bicycle.
+        ``COR_presence`` is the same number, by its source; ``COR_presence_conditional`` on there
+        being one. ``COR_description``: is not described; ``COR_union``: is neither. A description
+        that says cyclist covers rider and bicycle.
     ``recall_presence``, ``recall_description``
         Mean share of what is there (of the critical classes; of all) that is affirmed; described.
     ``omission_rate``

@@ -82,9 +82,10 @@ def compare_levels(
         if level == base:
             continue
         one, other = two_sides(table, factor, score, base, level)
+        all_left, all_right = _trials(one, score), _trials(other, score)
         for where, left, right in sliced_sides(table, one, other, by):
             yield compare(
-                align(_trials(left, score), _trials(right, score)),
+                align({key: all_left[key] for key in left}, {key: all_right[key] for key in right}),
                 name=name or score,
                 factor=factor,
                 baseline=base,

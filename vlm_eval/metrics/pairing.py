@@ -46,11 +46,11 @@ def sliced_sides(
     read = {**other, **one}
     ids = {id(row): key for key, row in read.items()}
     for where, part in slices(replace(table, rows=tuple(read.values())), by):
-        keys = {ids[id(row)] for row in part.rows}
+        keys = [ids[id(row)] for row in part.rows]
         yield (
             where,
-            {key: row for key, row in one.items() if key in keys},
-            {key: row for key, row in other.items() if key in keys},
+            {key: one[key] for key in keys if key in one},
+            {key: other[key] for key in keys if key in other},
         )
 
 
@@ -76,11 +76,15 @@ def score_suffix(score: str) -> str:
 def _side(table: Table, factor: str, score: str, level: Level) -> dict[PairId, TableRow]:
     side: dict[PairId, TableRow] = {}
     others = [name for name in table.factors if name != factor]
+    rests: dict[tuple[tuple[str, Level], ...], str] = {}
     for row in table.rows:
         if row.condition.get(factor) != level or not (row.failed or score in row.scores):
             continue
-        rest = {name: row.condition[name] for name in others if name in row.condition}
-        side[row.sample_id, condition_key(rest)] = row
+        condition = tuple(row.condition.items())
+        if condition not in rests:
+            rest = {name: row.condition[name] for name in others if name in row.condition}
+            rests[condition] = condition_key(rest)
+        side[row.sample_id, rests[condition]] = row
     return side
 
 

@@ -34,11 +34,11 @@ def slices(table: Table, by: By) -> Iterator[tuple[dict[str, Level], Table]]:
         names = crossed(entry)
         for name in names:
             check_field(table, name)
-        found = {tuple(row.value(name) for name in names) for row in table.rows}
+        found = table.split(*names)
         for values in sorted(found, key=lambda values: _order(table, names, values)):
             where = {n: v for n, v in zip(names, values, strict=True) if v is not None}
             if len(where) == len(names):
-                yield where, table.where(**where)
+                yield where, found[values]
 
 
 def _order(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import repeat
 from typing import Any, Protocol, TypeAlias
 
 from vlm_eval.core.registry import Registry
-from vlm_eval.core.types import Condition, Level
+from vlm_eval.core.types import Condition, Level, condition_key
 from vlm_eval.stats.results import Comparison, Estimate
 
 Result: TypeAlias = Estimate | Comparison
@@ -100,8 +102,42 @@ class Table:
 
     def where(self, **values: Level) -> Table:
         """Return the table of the rows with these factor levels or fields."""
-        kept = tuple(r for r in self.rows if all(r.value(k) == v for k, v in values.items()))
-        return replace(self, rows=kept)
+        kept = self
+        for name, wanted in values.items():
+            rows = zip(kept.rows, kept.column(name), strict=True)
+            kept = replace(self, rows=tuple([row for row, found in rows if found == wanted]))
+        return kept
+
+    def split(self, *names: str) -> dict[tuple[Level | None, ...], Table]:
+        """Return the tables of the rows that are alike in these factor levels or fields."""
+        found: dict[tuple[Level | None, ...], list[TableRow]] = {}
+        places = zip(*map(self.column, names), strict=True) if names else repeat(())
+        for row, place in zip(self.rows, places, strict=False):
+            found.setdefault(place, []).append(row)
+        return {place: replace(self, rows=tuple(rows)) for place, rows in found.items()}
+
+    def column(self, name: str) -> list[Level | None]:
+        """Return the factor level or field of each row, as `TableRow.value` does."""
+        return [
+            row.condition[name] if name in row.condition else row.fields.get(name)
+            for row in self.rows
+        ]
+
+    @cached_property
+    def scores(self) -> frozenset[str]:
+        """The names of the scores that rows have."""
+        return frozenset(name for row in self.rows for name in row.scores)
+
+    @cached_property
+    def twice(self) -> tuple[str, str] | None:
+        """Sample and condition of the first trial that is there twice, None if none is."""
+        seen: set[tuple[str, str]] = set()
+        for row in self.rows:
+            trial = (row.sample_id, condition_key(row.condition))
+            if trial in seen:
+                return trial
+            seen.add(trial)
+        return None
 
 
 class Metric(Protocol):

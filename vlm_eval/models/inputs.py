@@ -101,7 +101,7 @@ class Row:
     options
         Which of the request's options are read from it, if any.
     targets
-        For each of these options, the tokens that follow the last ``targets.shape[1]`` positions.
+        For each of these options, the tokens that follow the positions in ``read``.
         Shape (options, positions), int64.
     """
 
@@ -109,6 +109,13 @@ class Row:
     tokens: Tokens
     options: tuple[int, ...] = ()
     targets: Tensor | None = None
+
+    @property
+    def read(self) -> range:
+        """The positions whose next-token logits are wanted: up to the last, without targets."""
+        first = self.encoded.start - 1
+        count = None if self.targets is None else self.targets.shape[1]
+        return range(first, len(self.tokens) if count is None else first + count)
 
 
 class Encoder:

@@ -74,7 +74,11 @@ def shared(rows: Sequence[Row], *, ragged: bool = True) -> list[Job]:
 def _prefix(rows: Sequence[Row]) -> int:
     """Return how many leading tokens the rows share, none of which is read from."""
     limit = min(row.encoded.start for row in rows) - 1
-    sequences = [row.tokens.ids[:limit].tolist() for row in rows]
+    return common([row.tokens.ids[:limit].tolist() for row in rows])
+
+
+def common(sequences: Sequence[list[int]]) -> int:
+    """Return how many leading tokens some sequences share."""
     first, last = min(sequences), max(sequences)  # what these two share, all do
     length = min(map(len, sequences))
     return next((i for i in range(length) if first[i] != last[i]), length)

@@ -2,7 +2,8 @@
 
 Its answers depend on the seed and on the request's id alone, so they are the same in any order and
 in any batch. ``mock`` answers at random; options go after the colon or into ``--model_args``:
-``mock:constant=Yes``, ``mock:seed=3,fail=0.1``, ``mock:first``, ``mock:echo``.
+``mock:constant=Yes``, ``mock:seed=3,fail=0.1``, ``mock:first``, ``mock:echo``,
+``mock:delay=0.01``.
 """
 
 from __future__ import annotations
@@ -101,6 +102,8 @@ class Mock:
     def _failure(self, request: Request) -> Outcome | None:
         if self._options.delay:
             time.sleep(self._options.delay * derive_rng(0, request.id, "delay").exponential())
+        if not self._options.fail:
+            return None
         failed = derive_rng(self._options.seed, request.id, "fail").random() < self._options.fail
         return Failure("provider", "the mock was told to fail") if failed else None
 

@@ -18,7 +18,7 @@ from transformers import DynamicCache
 
 from vlm_eval.models.forward import Forward
 from vlm_eval.models.hooks import Recording
-from vlm_eval.models.jobs import Job
+from vlm_eval.models.jobs import Job, common
 from vlm_eval.models.tree import TokenTree
 
 # Tokens of tails in one pass: a mask has their number squared, logits their number of lines.
@@ -79,7 +79,7 @@ class Prefix:
         return cache
 
     def tree_logits(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield each row's number and its next-token logits from `start - 1` to its last token.
+        """Yield each row's number and the next-token logits where it is read.
 
         Shape (positions, vocabulary). A cache is cut back after each pass, so this can be called
         once.
@@ -112,7 +112,7 @@ class Prefix:
         # Additive, because eager attention knows no other kind.
         mask = torch.zeros(sees.shape, dtype=model.dtype)
         mask.masked_fill_(~sees, torch.finfo(model.dtype).min)
-        read = [[path[self._first(row) :] for row, path in zip(rows, tree.paths, strict=True)]
+        read = [[path[self._read(row)] for row, path in zip(rows, tree.paths, strict=True)]
                 for rows, tree in zip(chunk, trees, strict=True)]  # fmt: skip
         nodes = sorted({node for paths in read for path in paths for node in path})
         place = {node: index for index, node in enumerate(nodes)}
@@ -145,7 +145,7 @@ class Prefix:
                 ids[line, : len(tail)] = tail
                 if self._states is not None:
                     self._states.place(row, line, self.length, range(len(tail)))
-            spans = [range(self._first(i), len(self.rows[i].tokens) - self.length) for i in chunk]
+            spans = [range(size)[self._read(i)] for i in chunk]
             read = sorted(set().union(*spans))
             place = {position: index for index, position in enumerate(read)}
             inputs = {
@@ -193,9 +193,10 @@ class Prefix:
             "past_key_values": self.copies(range(len(self.rows)), last=True),
         }
 
-    def _first(self, row: int) -> int:
-        """Return the first position of a row's tail from which it is read."""
-        return self.rows[row].encoded.start - 1 - self.length
+    def _read(self, row: int) -> slice:
+        """Return the part of a row's tail from which it is read."""
+        read = self.rows[row].read
+        return slice(read.start - self.length, read.stop - self.length)
 
     def _types(self, lines: int, size: int) -> dict[str, Tensor]:
         zeros = torch.zeros(lines, size, dtype=torch.int64, device=self._forward.device)
@@ -208,14 +209,16 @@ def _passes(jobs: Sequence[Job]) -> list[list[list[int]]]:
     number = 0
     for job in jobs:
         pieces: list[list[int]] = [[]]
+        before: list[int] = []
         tokens = 0
         for row in job.rows:
-            tail = len(row.tokens) - job.prefix
-            if pieces[-1] and tokens + tail > _TAILS:
+            tail = row.tokens.ids[job.prefix :].tolist()
+            new = len(tail) - common([before, tail])  # options follow the same prompt
+            if pieces[-1] and tokens + new > _TAILS:
                 pieces.append([])
-                tokens = 0
+                tokens, new = 0, len(tail)
             pieces[-1].append(number)
-            tokens += tail
+            tokens, before = tokens + new, tail
             number += 1
         whole.append(pieces)
     count = max(map(len, whole))

@@ -79,13 +79,12 @@ class Scoring:
 
     def _alone(self, rows: Sequence[Row], states: Recording | None) -> list[Tensor]:
         """Return the scores of each row's options, all rows in one padded batch."""
-        spans = [range(row.encoded.start - 1, len(row.tokens)) for row in rows]
-        positions = sorted(set().union(*spans))
+        positions = sorted(set().union(*(row.read for row in rows)))
         logits = self._forward.logits(rows, positions, states)
         index = {position: i for i, position in enumerate(positions)}
         return [
-            _score(line[[index[position] for position in span]], row.targets)
-            for line, span, row in zip(logits, spans, rows, strict=True)
+            _score(line[[index[position] for position in row.read]], row.targets)
+            for line, row in zip(logits, rows, strict=True)
         ]
 
     def _shared(self, jobs: Sequence[Job], states: Recording | None) -> list[Tensor]:
@@ -136,6 +135,5 @@ def _score(logits: Tensor, targets: Tensor | None) -> Tensor:
     """Sum log-probabilities: logits (positions, vocabulary), targets (options, positions)."""
     assert targets is not None
     logprobs = logits.float().log_softmax(-1)
-    # Nothing is read after an option's last token, if it was fed.
-    chosen = logprobs[: targets.shape[1]].gather(-1, targets.to(logits.device).T)
+    chosen = logprobs.gather(-1, targets.to(logits.device).T)
     return chosen.sum(0)

@@ -103,7 +103,7 @@ class Sharing:
         if self.proven:
             return
         longest = sorted(job.rows, key=lambda row: len(row.tokens), reverse=True)[:_PROBED]
-        naive = torch.cat([forward.logits([row], [len(row.tokens) - 1])[:, 0] for row in longest])
+        naive = torch.cat([forward.logits([row], [row.read[-1]])[:, 0] for row in longest])
         while not self.proven:
             try:
                 made = self._last_logits(forward, Job(tuple(longest), job.prefix))

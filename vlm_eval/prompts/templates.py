@@ -11,9 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2 import (
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateSyntaxError,
+    UndefinedError,
+    nodes,
+)
 from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 from jinja2.meta import find_undeclared_variables
@@ -21,13 +28,18 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from vlm_eval.core.errors import TaskError, did_you_mean
-from vlm_eval.core.types import ImageRef
+from vlm_eval.core.types import ImageRef, Level
 
 MAX_CHARACTERS = 1_000_000
 """A template that makes more text than this is at fault."""
 
+Where: TypeAlias = str | Callable[[], str]
+"""File, line and key of a template, for messages; a function is called only if there is one."""
+
 _LONE_EXPRESSION = re.compile(r"\{\{(?P<expression>(?:(?!\}\}).)*)\}\}", re.DOTALL)
 _SPECIAL = re.compile(r"[{\r]")  # what a template does not leave as it is
+_SCALARS = frozenset([str, int, float, bool])
+_JINJAS_OWN = frozenset(["self", "result"])  # names that do not mean the context's
 # What the values of a row can make a well-formed template raise.
 _FAULTS = (
     TemplateError,
@@ -130,7 +142,7 @@ def variables(source: str) -> frozenset[str]:
     return frozenset(find_undeclared_variables(_SANDBOX.parse(source)) - set(_SANDBOX.globals))
 
 
-def render(source: str, context: Mapping[str, Any], *, where: str) -> str:
+def render(source: str, context: Mapping[str, Any], *, where: Where) -> str:
     """Return the text of a template.
 
     Parameters
@@ -148,19 +160,20 @@ def render(source: str, context: Mapping[str, Any], *, where: str) -> str:
         If it uses an undefined name, prints an image or a null, makes more than
         `MAX_CHARACTERS`, or cannot be computed from these values.
     """
-    if not _SPECIAL.search(source):
-        return source
+    filled = _filled(source, context)
+    if filled is not None:
+        return filled
     return str(_run(source, context, where, lambda: _text(source, context)))
 
 
-def holds(source: str | None, context: Mapping[str, Any], *, where: str) -> bool:
+def holds(source: str | None, context: Mapping[str, Any], *, where: Where) -> bool:
     """Return whether an expression is true; an absent one is. Raises TaskError as `render`."""
     if source is None:
         return True
-    return bool(_run(source, context, where, lambda: bool(_expression(source)(context))))
+    return bool(_run(source, context, where, lambda: _truth(source, context)))
 
 
-def value(option: Any, context: Mapping[str, Any], *, where: str) -> Any:
+def value(option: Any, context: Mapping[str, Any], *, where: Where) -> Any:
     """Return an option with its templates replaced, at any depth of lists and mappings.
 
     A string that is one expression keeps the type of its value, so that ``"{{ blur }}"`` is the
@@ -175,10 +188,87 @@ def value(option: Any, context: Mapping[str, Any], *, where: str) -> Any:
     lone = _LONE_EXPRESSION.fullmatch(option.strip())
     if lone is None:
         return render(option, context, where=where)
+    pieces = _pieces(option.strip())
+    if pieces is not None and pieces[0][0] in context:  # one name, as there is one expression
+        return context[pieces[0][0]]
     found = _run(option, context, where, lambda: _expression(lone["expression"])(context))
     if isinstance(found, StrictUndefined):
-        raise _undefined(option, context, where, f"{lone['expression'].strip()!r} is undefined")
+        what = f"{lone['expression'].strip()!r} is undefined"
+        raise _undefined(option, context, _place(where), what)
     return found
+
+
+def is_constant(option: Any) -> bool:
+    """Return whether an option holds no template at any depth."""
+    if isinstance(option, Mapping):
+        return all(map(is_constant, option.values()))
+    if isinstance(option, (list, tuple)):
+        return all(map(is_constant, option))
+    return not isinstance(option, str) or not _SPECIAL.search(option)
+
+
+@lru_cache(maxsize=4096)
+def _pieces(source: str) -> tuple[tuple[str, bool], ...] | None:
+    """Return the texts and the names (True) that a template strings together; None if it does more.
+
+    Most templates of task files are that simple, and take Jinja thirty times as long.
+    """
+    if not _SPECIAL.search(source):
+        return ((source, False),)
+    pieces: list[tuple[str, bool]] = []
+    try:
+        body = _SANDBOX.parse(source).body
+    except _FAULTS:
+        return None
+    for output in body:
+        for node in output.nodes if isinstance(output, nodes.Output) else [output]:
+            if isinstance(node, nodes.TemplateData):
+                pieces.append((node.data, False))
+            elif isinstance(node, nodes.Name) and node.name not in _JINJAS_OWN:
+                pieces.append((node.name, True))
+            else:
+                return None
+    return tuple(pieces)
+
+
+def _filled(source: str, context: Mapping[str, Any]) -> str | None:
+    """Return the text of a template of texts and scalar fields; None if it takes Jinja."""
+    pieces = _pieces(source)
+    if pieces is None:
+        return None
+    if len(pieces) == 1 and not pieces[0][1]:
+        return pieces[0][0]
+    texts = []
+    for piece, is_name in pieces:
+        if is_name:
+            found = context.get(piece)
+            if type(found) not in _SCALARS:
+                return None
+            piece = str(found)
+        texts.append(piece)
+    text = "".join(texts)
+    return text if len(text) <= MAX_CHARACTERS else None
+
+
+def _truth(expression: str, context: Mapping[str, Any]) -> bool:
+    compiled, names = _expression(expression), _names(expression)
+    values = [context.get(name) for name in names]
+    if _SCALARS.issuperset(map(type, values)):
+        return _holds(expression, names, *values)
+    return bool(compiled(context))
+
+
+@lru_cache(maxsize=4096)
+def _names(expression: str) -> tuple[str, ...]:
+    """Return the names that an expression may take from its context."""
+    found = _SANDBOX.parse(f"{{{{ {expression} }}}}").find_all(nodes.Name)
+    return tuple(sorted({node.name for node in found}))
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _holds(expression: str, names: tuple[str, ...], *values: Level) -> bool:
+    """Return whether an expression of scalars is true; few of them occur, each many times."""
+    return bool(_expression(expression)(dict(zip(names, values, strict=True))))
 
 
 def _text(source: str, context: Mapping[str, Any]) -> str:
@@ -192,13 +282,17 @@ def _text(source: str, context: Mapping[str, Any]) -> str:
     return "".join(pieces)
 
 
-def _run(source: str, context: Mapping[str, Any], where: str, compute: Callable[[], Any]) -> Any:
+def _run(source: str, context: Mapping[str, Any], where: Where, compute: Callable[[], Any]) -> Any:
     try:
         return compute()
     except UndefinedError as error:
-        raise _undefined(source, context, where, error.message or "undefined") from error
+        raise _undefined(source, context, _place(where), error.message or "undefined") from error
     except _FAULTS as error:
-        raise TaskError(f"{source!r} fails: {error}", where=where) from error
+        raise TaskError(f"{source!r} fails: {error}", where=_place(where)) from error
+
+
+def _place(where: Where) -> str:
+    return where if isinstance(where, str) else where()
 
 
 def _undefined(source: str, context: Mapping[str, Any], where: str, message: str) -> TaskError:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlm_eval.core.errors import UsageError, did_you_mean
-from vlm_eval.runner.folder import SCHEMA, RunFolder, free_folder
-from vlm_eval.runner.plan import Plan, Settings, make_plans
+from vlm_eval.core.errors import UsageError
+from vlm_eval.runner.folder import RunFolder
+from vlm_eval.runner.job import Job, load_tasks
 from vlm_eval.runner.results import Results
 
 if TYPE_CHECKING:
     from vlm_eval.models.base import Model
-    from vlm_eval.tasks.index import TaskIndex
-    from vlm_eval.tasks.task import Task
 
-# What a model may say of itself that does not decide its answers: a run may be continued elsewhere.
-MODEL_MAY_CHANGE = (
-    "counters", "device", "device_map", "engine", "source", "versions",
-)  # fmt: skip
+__all__ = ["evaluate", "load_tasks", "score"]
 
 
 def evaluate(
@@ -41,6 +34,8 @@ def evaluate(
     batch_size: int | str | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    num_processes: int = 1,
+    lease: float = 600.0,
     progress: bool = True,
     command: Sequence[str] | None = None,
 ) -> Results:
@@ -78,6 +73,12 @@ def evaluate(
         A folder, or several, with more task files.
     model_args, batch_size, device, dtype
         For loading the model; see ``vlm_eval.models.registry.load_model``. Not with a model object.
+    num_processes
+        Processes on this machine that share the work; with several GPUs each has its own
+        (``docs/parallel.md``). Not with a model object.
+    lease
+        With several processes: seconds without a sign of life, 1 or more, after which the work of
+        one is given to the others. Longer than a batch can take.
     progress
         Whether to show how far the run is, on standard error.
     command
@@ -94,35 +95,36 @@ def evaluate(
         A subclass that says what is wrong and what to do. Faults of arguments, task files and data
         are raised before anything is written.
     """
-    places = {name: str(place) for name, place in (data or {}).items()}
-    folders = [include_path] if isinstance(include_path, (str, Path)) else list(include_path)
-    settings = Settings(seed=seed, limit=limit, output=output, decoding=dict(gen_kwargs or {}))
-    loading = _Loading(model, model_args, batch_size, device, dtype)
-    loading.check()
-    if retry_failures and not resume:
-        raise UsageError("retry_failures needs resume", hint="add --resume")
-    if resume and output_path is None:
-        raise UsageError("resume needs the run folder", hint="give --output_path")
-    folder = RunFolder(output_path) if output_path is not None else None
-    if folder is not None:
-        folder.check_free(resume=resume)
-    plans = make_plans(load_tasks(tasks, folders, places, output), settings)
-    loaded = loading.load()
-    if folder is None:
-        folder = RunFolder(free_folder(Path("runs"), loaded.name))
-    options = {
-        "model": loading.spec,
-        "batch_size": batch_size,
-        "device": device,
-        "dtype": dtype,
-        "data": places,
-        "include_path": list(map(str, folders)),
-    }
-    folder.begin(_manifest(loaded, plans, settings, command, options), resume=resume)
-    began = time.monotonic()
-    _execute(loaded, plans, folder, show=progress, retry_failures=retry_failures)
-    folder.end_session({"seconds": time.monotonic() - began, "model": _described(loaded)[1]})
-    return _summarise(folder, [plan.task for plan in plans])
+    folders = [include_path] if isinstance(include_path, (str, Path)) else include_path
+    job = Job(
+        model=model,
+        tasks=tasks,
+        limit=limit,
+        output_path=None if output_path is None else str(output_path),
+        resume=resume,
+        retry_failures=retry_failures,
+        seed=seed,
+        output=output,
+        gen_kwargs=dict(gen_kwargs or {}),
+        data={name: str(place) for name, place in (data or {}).items()},
+        include_path=list(map(str, folders)),
+        model_args=model_args,
+        batch_size=batch_size,
+        device=device,
+        dtype=dtype,
+        lease=lease,
+        progress=progress,
+        command=command,
+    )
+    if num_processes < 1:
+        raise UsageError(f"--num_processes {num_processes} must be 1 or more")
+    if num_processes > 1:
+        from vlm_eval.runner.local import run_local
+
+        return run_local(job, num_processes)
+    from vlm_eval.runner.part import work_alone
+
+    return work_alone(job)
 
 
 def score(
@@ -146,147 +148,11 @@ def score(
     UsageError, TaskError
         If a task cannot be found or loaded.
     """
-    from vlm_eval.runner.summarise import tasks_of
+    from vlm_eval.runner.summarise import summarise, tasks_of
 
     run = RunFolder(folder)
     if not current_tasks:
-        return _summarise(run, tasks_of(run))
+        return summarise(run, tasks_of(run))
     manifest = run.manifest()
     output = manifest["output"]
-    return _summarise(run, load_tasks(list(manifest["tasks"]), include_path, None, output))
-
-
-def load_tasks(
-    names: str | Sequence[str],
-    include_path: Sequence[str | Path],
-    data: Mapping[str, str] | None,
-    output: str | None,
-) -> list[Task]:
-    """Return the tasks that names stand for, ready to be asked.
-
-    Raises
-    ------
-    UsageError
-        If a name is unknown, or data is given for a task that is not asked.
-    TaskError
-        If a task file is at fault.
-    """
-    from vlm_eval.tasks.index import TaskIndex
-
-    index = TaskIndex(include_path)
-    chosen = index.choose(names)
-    places = {**chosen, **_data_places(index, chosen, data or {})}
-    return [index.load(name, data=places[name], output=output) for name in chosen]
-
-
-def _data_places(
-    index: TaskIndex, chosen: Collection[str], data: Mapping[str, str]
-) -> dict[str, str]:
-    places: dict[str, str] = {}
-    for word, place in data.items():
-        found = [name for name in index.resolve(word) if name in chosen]
-        if not found:
-            raise UsageError(
-                f"data is given for {word!r}, which is not among the tasks",
-                hint=did_you_mean(word, chosen),
-            )
-        places |= dict.fromkeys(found, place)
-    return places
-
-
-@dataclass(frozen=True)
-class _Loading:
-    """How to get the model."""
-
-    model: str | Model
-    args: str | Mapping[str, Any] | None
-    batch_size: int | str | None
-    device: str | None
-    dtype: str | None
-
-    @property
-    def spec(self) -> str:
-        return self.model if isinstance(self.model, str) else type(self.model).__name__
-
-    def check(self) -> None:
-        """Find a wrong name before any other work."""
-        if isinstance(self.model, str):
-            from vlm_eval.models.registry import resolve
-
-            resolve(self.model)
-            return
-        methods = ("name", "capabilities", "describe", "generate", "loglikelihood")
-        missing = [method for method in methods if not hasattr(self.model, method)]
-        if missing:
-            raise UsageError(
-                f"a {self.spec} is no model: it has no {', '.join(missing)}",
-                hint="give a name, or an object with the methods of vlm_eval.models.base.Model",
-            )
-        if any(v is not None for v in (self.args, self.batch_size, self.device, self.dtype)):
-            raise UsageError(
-                "model_args, batch_size, device and dtype are for loading a model by name",
-                hint="set them on the model object",
-            )
-
-    def load(self) -> Model:
-        if not isinstance(self.model, str):
-            return self.model
-        from vlm_eval.models.registry import load_model
-
-        return load_model(
-            self.model,
-            args=self.args,
-            batch_size=self.batch_size,
-            device=self.device,
-            dtype=self.dtype,
-        )
-
-
-def _manifest(
-    model: Model,
-    plans: Sequence[Plan],
-    settings: Settings,
-    command: Sequence[str] | None,
-    options: dict[str, Any],
-) -> dict[str, Any]:
-    """Return ``run.json``: what is asked and of whom, and in ``sessions`` how."""
-    from vlm_eval.runner.provenance import session
-
-    described, changing = _described(model)
-    return {
-        "schema": SCHEMA,
-        "model": {"name": model.name, **described, "capabilities": asdict(model.capabilities)},
-        **asdict(settings),
-        "tasks": {plan.task.name: plan.describe() for plan in plans},
-        "sessions": [{**session(command, options), "model": changing}],
-    }
-
-
-def _described(model: Model) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a model says of itself: what decides its answers, and the rest."""
-    said = dict(model.describe())
-    return said, {key: said.pop(key) for key in MODEL_MAY_CHANGE if key in said}
-
-
-def _execute(
-    model: Model, plans: Sequence[Plan], folder: RunFolder, *, show: bool, retry_failures: bool
-) -> None:
-    from vlm_eval.runner.execute import Executor
-    from vlm_eval.runner.progress import make_progress
-    from vlm_eval.runner.records import RecordIndex, RecordWriter
-
-    path = folder.records / "rank-000.jsonl"
-    with RecordWriter(path) as writer, make_progress(quiet=not show) as progress:
-        index = RecordIndex(folder.records)
-        total = sum(plan.trials for plan in plans)
-        executor = Executor(model, index, writer, progress, retry_failures=retry_failures)
-        progress.start(total, index.count(answered=retry_failures))
-        for plan in plans:
-            for unit in plan.units():
-                executor.run(plan.task, unit)
-
-
-def _summarise(folder: RunFolder, tasks: Sequence[Task]) -> Results:
-    from vlm_eval.runner.summarise import summarise
-
-    return summarise(folder, tasks)
+    return summarise(run, load_tasks(list(manifest["tasks"]), include_path, None, output))

@@ -9,7 +9,7 @@ which is in the same unit, are rendered and asked once that has one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TypeAlias
 
@@ -53,8 +53,18 @@ class Executor:
         self._model, self._index, self._writer = model, index, writer
         self._progress, self._answered_only = progress, retry_failures
 
-    def run(self, task: Task, unit: Iterable[Trial]) -> None:
+    def run(self, task: Task, unit: Iterable[Trial], elsewhere: Container[str] = ()) -> None:
         """Ask and record one unit.
+
+        Parameters
+        ----------
+        task
+            The task.
+        unit
+            Its trials.
+        elsewhere
+            Requests that another unit asks: trials of these are recorded if the answer is there
+            already, and else left out. :func:`fill` records them when that unit is done.
 
         Raises
         ------
@@ -64,7 +74,7 @@ class Executor:
             If a record cannot be written; what was recorded stays.
         """
         trials = list(unit)
-        self._run(task, (trial for trial in trials if trial.follow is None))
+        self._run(task, (trial for trial in trials if trial.follow is None), elsewhere)
         if any(trial.follow is not None for trial in trials):
             self._run(task, self._given(task, trials))
 
@@ -93,7 +103,7 @@ class Executor:
         if not self.recorded(unasked):
             self._record(task, [unasked], failure, 0.0)
 
-    def _run(self, task: Task, unit: Iterable[Trial]) -> None:
+    def _run(self, task: Task, unit: Iterable[Trial], elsewhere: Container[str] = ()) -> None:
         waiting: dict[str, list[Trial]] = {}
         for trial in unit:
             if not self.recorded(trial):
@@ -106,6 +116,8 @@ class Executor:
             why_not = unsupported(request, self._model.capabilities)
             if earlier is not None:
                 self._record(task, trials, outcome_of(earlier), 0.0)
+            elif identity in elsewhere:
+                continue
             elif why_not is not None:
                 self._record(task, trials, Failure("unsupported", why_not, attempts=0), 0.0)
             elif request.choices is not None:
@@ -132,6 +144,25 @@ class Executor:
             self._index.add(record, self._writer.append(record))
             self._progress.advance(failed=isinstance(outcome, Failure))
             seconds = 0.0  # the others did not cost anything
+
+
+def fill(
+    task: Task,
+    trials: Iterable[Trial],
+    index: RecordIndex,
+    writer: RecordWriter,
+    *,
+    retry_failures: bool = False,
+) -> None:
+    """Record the trials whose question was asked for others, and leave out all that was not asked.
+
+    Parameters are those of :class:`Executor`. Raises RunError if a record cannot be written.
+    """
+    for trial in trials:
+        earlier = index.asked(trial.request.id, answered=retry_failures)
+        if earlier is not None and not index.has(_key(trial), answered=retry_failures):
+            record = make_record(task, trial, outcome_of(earlier), 0.0)
+            index.add(record, writer.append(record))
 
 
 def _key(trial: Trial) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from vlm_eval.core.errors import RunError
 
-RUN, RESULTS, RECORDS = "run.json", "results.json", "records"
+RUN, RESULTS, RECORDS, WORK = "run.json", "results.json", "records", "work"
 SCHEMA = 1  # of run.json
 
 
@@ -85,6 +85,20 @@ class RunFolder:
         """The folder of the records files."""
         return self.path / RECORDS
 
+    def records_of(self, rank: int) -> Path:
+        """Return the records file of a process, by its number."""
+        return self.records / f"rank-{rank:03d}.jsonl"
+
+    @property
+    def work(self) -> Path:
+        """The folder where the processes of a run share out work; gone when it is done."""
+        return self.path / WORK
+
+    @property
+    def holds_results(self) -> bool:
+        """Whether the run was finished, at least once."""
+        return (self.path / RESULTS).is_file()
+
     @property
     def holds_run(self) -> bool:
         """Whether a run was begun here."""
@@ -148,6 +162,10 @@ class RunFolder:
                 self.records.rmdir()
                 self.path.rmdir()
             raise
+
+    def check_same(self, manifest: Mapping[str, Any]) -> None:
+        """Check that another process asks the same. Raises RunError as :meth:`begin`."""
+        _check_same(self.manifest(), manifest, where=str(self.path))
 
     def end_session(self, session: Mapping[str, Any]) -> None:
         """Add what is known at its end to the last session. Raises RunError as :meth:`begin`."""

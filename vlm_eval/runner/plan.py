@@ -2,21 +2,26 @@
 
 Planning renders every trial of every task once. Any fault of a task file or of the data therefore
 shows before the model is loaded and before anything is written, and not after an hour.
+
+A task is cut into units of work: blocks of consecutive samples, each with all its trials. Where the
+cuts lie depends on the task alone, not on how many processes work; so does which unit asks a
+question that trials of several units have in common.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import islice
 from typing import Any
 
 from vlm_eval.core.errors import DataError
 from vlm_eval.runner.rehearsal import Cast
 from vlm_eval.tasks.task import Task
-from vlm_eval.tasks.trials import Trial, expand
+from vlm_eval.tasks.trials import SampleRow, Trial, expand, samples
 
-UNIT = 512  # trials at least: enough for a backend to group and sort, few enough to hold in memory
+UNIT = 512  # trials at most: enough for a backend to group and sort, few enough to hold in memory
+SMALL_UNIT, UNITS = 128, 32  # so that several processes share a small task too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,28 @@ class Settings:
     decoding: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What planning found out about a task; JSON-able, so that one process plans for all.
+
+    Attributes
+    ----------
+    samples, trials
+        How many it has.
+    requests
+        How many distinct requests those are, trials that follow another counted as if that had been
+        answered rightly.
+    shared
+        Requests of several units, each with the first of them, which asks it. Empty if trials
+        follow others, whose units must not wait for answers.
+    """
+
+    samples: int
+    trials: int
+    requests: int
+    shared: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Plan:
     """One task of a run.
@@ -51,35 +78,44 @@ class Plan:
         The task.
     settings
         The run's settings.
-    trials
-        How many trials it has.
-    requests
-        How many distinct requests those are, trials that follow another counted as if that had been
-        answered rightly.
+    size
+        What planning found out.
     """
 
     task: Task
     settings: Settings
-    trials: int
-    requests: int
+    size: Size
 
-    def units(self) -> Iterator[list[Trial]]:
-        """Yield the trials again, in units of work; all trials of a sample are in one unit."""
-        unit: list[Trial] = []
-        for _, trials in groupby(trials_of(self.task, self.settings), lambda t: t.sample_id):
-            unit += trials
-            if len(unit) >= UNIT:
-                yield unit
-                unit = []
-        if unit:
-            yield unit
+    @property
+    def units(self) -> int:
+        """How many units of work there are."""
+        return -(-self.size.samples // block_size(self.task, self.size.samples))
+
+    def blocks(self) -> Iterator[list[SampleRow]]:
+        """Yield the samples of each unit. They are cheap: nothing is rendered."""
+        size = block_size(self.task, self.size.samples)
+        left = samples(self.task, limit=self.settings.limit)
+        while block := list(islice(left, size)):
+            yield block
+
+    def trials(self, block: Sequence[SampleRow]) -> Iterator[Trial]:
+        """Yield the trials of a unit."""
+        settings = self.settings
+        return expand(
+            self.task, limit=settings.limit, seed=settings.seed, decoding=settings.decoding,
+            rows=block,
+        )  # fmt: skip
+
+    def elsewhere(self, unit: int) -> frozenset[str]:
+        """Return the requests of a unit, and maybe others, that an earlier unit asks."""
+        return frozenset(request for request, owner in self.size.shared.items() if owner < unit)
 
     def describe(self) -> dict[str, Any]:
         """Return what ``run.json`` says about the task, with its whole specification."""
         return {
             **self.task.info(),
-            "trials": self.trials,
-            "requests": self.requests,
+            "trials": self.size.trials,
+            "requests": self.size.requests,
             "spec": self.task.spec.model_dump(mode="json"),
         }
 
@@ -93,21 +129,31 @@ def make_plans(tasks: Sequence[Task], settings: Settings) -> list[Plan]:
         As :func:`vlm_eval.tasks.trials.expand`, :func:`~vlm_eval.runner.rehearsal.rehearse`; or if
         there are no samples.
     """
-    return [_plan(task, settings) for task in tasks]
+    return [Plan(task, settings, _measure(task, settings)) for task in tasks]
 
 
-def _plan(task: Task, settings: Settings) -> Plan:
-    trials, requests, cast = 0, set(), Cast(task)
-    for trial in trials_of(task, settings):
-        trials += 1
-        requests.add(trial.request.id)
-        cast.see(trial)
+def block_size(task: Task, count: int) -> int:
+    """Return how many of a task's samples make a unit, if there are so many in all."""
+    conditions = len(task.conditions())
+    trials = min(UNIT, max(SMALL_UNIT, count * conditions // UNITS))
+    return max(1, trials // conditions)
+
+
+def _measure(task: Task, settings: Settings) -> Size:
+    count = sum(1 for _ in samples(task, limit=settings.limit))
+    unmeasured = Plan(task, settings, Size(samples=count, trials=0, requests=0))
+    trials, cast = 0, Cast(task)
+    first: dict[str, int] = {}
+    shared: dict[str, int] = {}
+    for unit, block in enumerate(unmeasured.blocks()):
+        for trial in unmeasured.trials(block):
+            trials += 1
+            owner = first.setdefault(trial.request.id, unit)
+            if owner != unit:
+                shared[trial.request.id] = owner
+            cast.see(trial)
     if not trials:
         raise DataError("the data source has no rows", where=task.where(("data",)))
     cast.rehearse()
-    return Plan(task, settings, trials, len(requests))
-
-
-def trials_of(task: Task, settings: Settings) -> Iterator[Trial]:
-    """Yield the trials of a task under a run's settings."""
-    return expand(task, limit=settings.limit, seed=settings.seed, decoding=settings.decoding)
+    waits = task.spec.follows is not None
+    return Size(samples=count, trials=trials, requests=len(first), shared={} if waits else shared)

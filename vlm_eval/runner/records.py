@@ -14,12 +14,14 @@ so any number of processes can continue what any other number began.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -27,6 +29,7 @@ from typing import Any, Literal, Self
 from vlm_eval.core.errors import RunError
 from vlm_eval.core.hashing import digest
 from vlm_eval.core.types import Level
+from vlm_eval.runner.lines import cut_torn_tail, lines, lines_at, lock
 from vlm_eval.tasks.rendering import FIRST_ANSWER
 
 FSYNC_SECONDS = 2.0
@@ -105,10 +108,9 @@ class Record:
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON with its newline."""
-        values = {name: getattr(self, name) for name in _NAMES}
-        text = json.dumps(values, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        values = dict(zip(_NAMES, _VALUES(self), strict=True))
         try:
-            return text.encode() + b"\n"
+            return _LINE.encode(values).encode() + b"\n"
         except UnicodeEncodeError:  # a model can emit half of a surrogate pair; escapes keep it
             return json.dumps(values, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
@@ -122,13 +124,21 @@ class Record:
             If the line is no JSON object that holds a record's fields, each of its kind.
         """
         values = json.loads(line)
-        if not isinstance(values, dict) or not values.keys() >= _REQUIRED:
+        if not isinstance(values, dict) or not _fits(tuple(values), *map(type, values.values())):
             raise ValueError("not a record")
-        known = {name: values[name] for name in _NAMES if name in values}
-        if not all(_fits(name, value) for name, value in known.items()):
-            raise ValueError("not a record")
-        if (known["outcome"] == "failure") != (known.get("failure") is not None):
+        if not all(_numeric(values.get(name)) for name in _NUMBERS):
+            raise ValueError("not numbers")
+        failure = values.get("failure")
+        if (values["outcome"] == "failure") != (failure is not None):
             raise ValueError("neither an answer nor a failure")
+        if failure is not None and failure.keys() != {"kind", "message", "attempts"}:
+            raise ValueError("not a failure")
+        return cls._of(values)
+
+    @classmethod
+    def _of(cls, values: Mapping[str, Any]) -> Record:
+        """Return the record of a line's values, which fit."""
+        known = {name: values[name] for name in _NAMES if name in values}
         for name in _TUPLES:
             if known.get(name) is not None:
                 known[name] = tuple(known[name])
@@ -136,6 +146,8 @@ class Record:
 
 
 _NAMES = tuple(f.name for f in fields(Record))
+_VALUES = attrgetter(*_NAMES)
+_LINE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _TUPLES = ("images", "choices", "logprobs", "token_counts")
 _MAPPINGS = ("condition", "fields", "also", "scores", "failure")
 _NULLABLE = frozenset(
@@ -147,37 +159,63 @@ _REQUIRED = frozenset(
     ("request_hash", "task", "sample_id", "cluster", "condition", "fields", "gold", "prompt",
      "images", "choices", "outcome")
 )  # fmt: skip
+_NUMERIC = frozenset((int, float, bool))
 
 
-def _fits(name: str, value: Any) -> bool:
-    """Whether a value read from a file is of a field's kind. No line may stop the others."""
-    if value is None:
-        return name in _NULLABLE
-    if name in _MAPPINGS:
-        items = list(value.values()) if isinstance(value, dict) else None
-    elif name in _TUPLES:
-        items = value if isinstance(value, list) else None
-    else:
-        return isinstance(value, (int, float) if name == "seconds" else str)
-    if name == "failure":
-        return items is not None and value.keys() == {"kind", "message", "attempts"}
-    if name in _NUMBERS:
-        return items is not None and all(isinstance(item, (int, float)) for item in items)
-    return items is not None
+def _kinds(name: str) -> frozenset[type]:
+    """Return the types that JSON may give for a field. No line may stop the others."""
+    kinds: frozenset[type] = _NUMERIC if name == "seconds" else frozenset((str,))
+    if name in _MAPPINGS or name in _TUPLES:
+        kinds = frozenset((dict if name in _MAPPINGS else list,))
+    return kinds | {type(None)} if name in _NULLABLE else kinds
+
+
+_KINDS = {name: _kinds(name) for name in _NAMES}
+
+
+@lru_cache(maxsize=256)
+def _fits(names: tuple[str, ...], *types: type) -> bool:
+    """Whether an object with these names and types is a record, as far as types go."""
+    return _REQUIRED.issubset(names) and all(
+        kind in _KINDS.get(name, (kind,)) for name, kind in zip(names, types, strict=True)
+    )
+
+
+def _numeric(items: dict[str, Any] | list[Any] | None) -> bool:
+    values = items.values() if isinstance(items, dict) else items or ()
+    return _NUMERIC.issuperset(map(type, values))
 
 
 def record_key(task: str, sample_id: str, condition: Mapping[str, Level], request_hash: str) -> str:
     """Return the identity of a trial's record, 32 hexadecimal digits."""
+    kinds = tuple(map(type, condition.values()))
+    return _record_key(task, sample_id, tuple(condition.items()), kinds, request_hash)
+
+
+@lru_cache(maxsize=2048)  # asked for before and after a trial of the unit at hand
+def _record_key(
+    task: str,
+    sample_id: str,
+    condition: tuple[tuple[str, Level], ...],
+    kinds: tuple[type, ...],  # noqa: ARG001 - 1 and True are equal, and other levels
+    request_hash: str,
+) -> str:
     return digest([task, sample_id, dict(condition), request_hash])[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a record begins, in bytes, and whether it is an answer."""
+    """Where a record begins, in bytes, whether it is an answer, and of which task."""
 
     path: Path
     offset: int
     answered: bool
+    task: str
+
+    @classmethod
+    def of(cls, record: Record, path: Path, offset: int) -> Place:
+        """Return the place of a record that begins there."""
+        return cls(path, offset, record.outcome == "answer", sys.intern(record.task))
 
 
 class RecordWriter:
@@ -198,8 +236,8 @@ class RecordWriter:
         except OSError as error:
             raise _cannot_write(path, error) from error
         try:
-            _lock(self._fd, path)
-            self._size = _cut_torn_tail(self._fd)
+            lock(self._fd, path)
+            self._size = cut_torn_tail(self._fd)
         except BaseException:
             os.close(self._fd)
             raise
@@ -207,26 +245,31 @@ class RecordWriter:
 
     def append(self, record: Record) -> Place:
         """Write one record with one system call; it is on disk whole or not at all."""
-        line, place = record.to_line(), Place(self._path, self._size, record.outcome == "answer")
+        line, place = record.to_line(), Place.of(record, self._path, self._size)
         try:
             written = os.write(self._fd, line)
             if written < len(line):
                 os.ftruncate(self._fd, self._size)
                 raise OSError(f"only {written} of {len(line)} bytes could be written")
             self._size += written
-            if time.monotonic() - self._synced > FSYNC_SECONDS:
-                os.fsync(self._fd)
-                self._synced = time.monotonic()
         except OSError as error:
             raise _cannot_write(self._path, error) from error
+        if time.monotonic() - self._synced > FSYNC_SECONDS:
+            self.sync()
         return place
 
-    def close(self) -> None:
-        """Bring everything to the disk and release the file."""
+    def sync(self) -> None:
+        """Bring everything to the disk."""
         try:
             os.fsync(self._fd)
         except OSError as error:
             raise _cannot_write(self._path, error) from error
+        self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Bring everything to the disk and release the file."""
+        try:
+            self.sync()
         finally:
             os.close(self._fd)
 
@@ -240,35 +283,6 @@ class RecordWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _lock(fd: int, path: Path) -> None:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RunError(
-            "another process is writing to this run",
-            where=str(path),
-            hint="wait for it or stop it, or choose another --output_path",
-        ) from error
-    except OSError:  # a file system without locks: the guard is lost, nothing else
-        return
-
-
-def _cut_torn_tail(fd: int) -> int:
-    """Cut what follows the last newline; return the size that is left."""
-    end = os.fstat(fd).st_size
-    position = end
-    while position > 0:
-        start = max(0, position - 65536)
-        newline = os.pread(fd, position - start, start).rfind(b"\n")
-        if newline >= 0:
-            position = start + newline + 1
-            break
-        position = start
-    if position < end:
-        os.ftruncate(fd, position)
-    return position
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:
@@ -304,7 +318,7 @@ class RecordIndex:
         self._by_request: dict[str, Place] = {}
         self._followed: set[str] = set()
         for path in record_files(folder):
-            for offset, line in _lines(path):
+            for offset, line in lines(path):
                 try:
                     record = Record.from_line(line) if line.endswith(b"\n") else None
                 except ValueError:
@@ -312,7 +326,7 @@ class RecordIndex:
                 if record is None:
                     self.torn += 1
                 else:
-                    self.add(record, Place(path, offset, record.outcome == "answer"))
+                    self.add(record, Place.of(record, path, offset))
 
     def add(self, record: Record, place: Place) -> None:
         """Note a record that was read or has just been written.
@@ -351,11 +365,19 @@ class RecordIndex:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the winning record of every key, in the order of the files."""
-        wanted = {(place.path, place.offset) for place in self._by_key.values()}
-        for path in sorted({place.path for place in self._by_key.values()}):
-            for offset, line in _lines(path):
-                if (path, offset) in wanted:
-                    yield Record.from_line(line)
+        return self._read(self._by_key.values())
+
+    def of_task(self, task: str) -> Iterator[Record]:
+        """Yield a task's records as :meth:`__iter__` does, and read no others."""
+        return self._read(place for place in self._by_key.values() if place.task == task)
+
+    def _read(self, places: Iterable[Place]) -> Iterator[Record]:
+        by_path: dict[Path, list[int]] = {}
+        for place in places:
+            by_path.setdefault(place.path, []).append(place.offset)
+        for path in sorted(by_path):
+            for line in lines_at(path, sorted(by_path[path])):
+                yield Record._of(json.loads(line))
 
 
 def _keep(table: dict[str, Place], key: str, place: Place) -> None:
@@ -372,14 +394,3 @@ def _at(place: Place) -> Record:
 def record_files(folder: Path) -> list[Path]:
     """Return the records files of a folder, by rank."""
     return sorted(folder.glob("rank-*.jsonl"))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                yield offset, line
-                offset += len(line)
-    except OSError as error:
-        raise RunError(f"cannot be read: {error.strerror}", where=str(path)) from error

@@ -126,7 +126,7 @@ def measured(task: Task, table: Table) -> Iterator[Result]:
         If a metric asks for what the table does not have.
     """
     metrics = list(task.metrics)
-    if any(LITERAL in row.scores for row in table.rows):
+    if LITERAL in table.scores:
         for metric in task.metrics:
             options: Any = metric
             if _score_of(metric) == ACCURACY:
@@ -138,8 +138,7 @@ def measured(task: Task, table: Table) -> Iterator[Result]:
 
 def _computed(task: Task, metric: Metric, table: Table) -> Iterator[Result]:
     name = _score_of(metric)
-    known = {score for row in table.rows for score in row.scores}
-    if name is not None and known and name not in known:
+    if name is not None and table.scores and name not in table.scores:
         if name in _depending_scores(task.spec):
             return
         failed = tuple(row for row in table.rows if row.failed)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_eval.core.errors import RunError, VlmEvalError
-from vlm_eval.core.types import condition_key
+from vlm_eval.core.types import Condition, condition_key
 from vlm_eval.metrics.table import TableRow
 from vlm_eval.runner.execute import outcome_of
 from vlm_eval.runner.folder import RUN, RunFolder
@@ -47,22 +47,27 @@ def summarise(folder: RunFolder, tasks: Sequence[Task]) -> Results:
     TaskError, DataError
         If a metric asks for what the records do not have.
     """
+    results = recompute(folder, tasks)
+    folder.write_results(results.to_json())
+    return results
+
+
+def recompute(folder: RunFolder, tasks: Sequence[Task]) -> Results:
+    """Compute a run's results from its records and write nothing.
+
+    Parameters and errors are those of :func:`summarise`.
+    """
     manifest = folder.manifest()
     index = RecordIndex(folder.records)
-    by_task: dict[str, list[Record]] = {task.name: [] for task in tasks}
-    for record in index:
-        by_task.get(record.task, []).append(record)
-    results = Results(
+    return Results(
         model=manifest["model"]["name"],
         folder=folder.path,
-        tasks=tuple(_summarise(task, by_task[task.name], manifest) for task in tasks),
+        tasks=tuple(_summarise(task, index.of_task(task.name), manifest) for task in tasks),
         run=manifest,
         records={path.name: _checksum(path) for path in record_files(folder.records)},
         torn=index.torn,
         finished=now(),
     )
-    folder.write_results(results.to_json())
-    return results
 
 
 def tasks_of(folder: RunFolder) -> list[Task]:
@@ -88,13 +93,16 @@ def _stored(spec: Mapping[str, Any], where: Path) -> Task:
         ) from error
 
 
-def _summarise(task: Task, records: Sequence[Record], manifest: Mapping[str, Any]) -> TaskResult:
+def _summarise(task: Task, records: Iterable[Record], manifest: Mapping[str, Any]) -> TaskResult:
     entry = manifest["tasks"][task.name]
-    found = [(record, _score(task, record)) for record in records]
-    rows = sorted(
-        (_row(record, scored) for record, scored in found),
-        key=lambda row: (row.sample_id, condition_key(row.condition)),
-    )
+    rows, tally, shared = [], _Tally(), _Shared()
+    for record in records:
+        scored = _score(task, record)
+        tally.add(record, scored)
+        rows.append(
+            _row(record, scored, shared.condition(record.condition), shared.fields(record.fields))
+        )
+    rows.sort(key=lambda row: (row.sample_id, condition_key(row.condition)))
     numbers = list(measured(task, task.table(tuple(rows))))
     return TaskResult(
         task=task.name,
@@ -102,11 +110,16 @@ def _summarise(task: Task, records: Sequence[Record], manifest: Mapping[str, Any
         title=task.spec.title,
         synthetic=entry["data"]["synthetic"],
         notice=entry["data"]["notice"],
-        counts=_counts(entry["trials"], found),
-        seconds=sum(record.seconds for record in records),
+        counts=tally.counts(entry["trials"]),
+        seconds=sum(tally.seconds),
         estimates=tuple(number for number in numbers if isinstance(number, Estimate)),
         comparisons=tuple(number for number in numbers if isinstance(number, Comparison)),
     )
+
+
+def scored_row(task: Task, record: Record) -> TableRow:
+    """Parse and score a record anew and return its row of the table that metrics read."""
+    return _row(record, _score(task, record), record.condition, record.fields)
 
 
 def _score(task: Task, record: Record) -> Scored:
@@ -120,12 +133,14 @@ def _score(task: Task, record: Record) -> Scored:
     )
 
 
-def _row(record: Record, scored: Scored) -> TableRow:
+def _row(
+    record: Record, scored: Scored, condition: Condition, fields: Mapping[str, Any]
+) -> TableRow:
     return TableRow(
         sample_id=record.sample_id,
         cluster=record.cluster,
-        condition=record.condition,
-        fields=record.fields,
+        condition=condition,
+        fields=fields,
         gold=record.gold,
         answer=scored.answer,
         scores=scored.scores,
@@ -140,28 +155,69 @@ def _row(record: Record, scored: Scored) -> TableRow:
     )
 
 
-def _counts(trials: int, found: Iterable[tuple[Record, Scored]]) -> Counts:
-    found = list(found)
-    answered = [scored for record, scored in found if record.outcome == "answer"]
-    failures = [record.failure for record, _ in found if record.failure is not None]
-    return Counts(
-        trials=trials,
-        asked=len({record.request_hash for record, _ in found}),
-        answered=len(answered),
-        failed=len(failures),
-        missing=trials - len(found),
-        unparsed=sum(scored.answer is None for scored in answered),
-        rules=_tally(scored.parser_rule for scored in answered),
-        literal_rules=_tally(s.literal_rule for s in answered if s.literal_rule is not None),
-        failures=_tally(str(failure["kind"]) for failure in failures),
-        samples=len({record.sample_id for record, _ in found}),
-        clusters=len({record.cluster for record, _ in found}),
-    )
+class _Shared:
+    """Makes equal texts and conditions of many records one object, to save memory."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._conditions: dict[str, Condition] = {}
+
+    def condition(self, condition: Condition) -> Condition:
+        return self._conditions.setdefault(repr(condition), condition)
+
+    def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        text = self._texts.setdefault
+        return {
+            text(name, name): text(value, value) if type(value) is str else value
+            for name, value in fields.items()
+        }
 
 
-def _tally(words: Iterable[str]) -> dict[str, int]:
+class _Tally:
+    """What becomes of a task's trials, counted as they pass."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._requests: set[str] = set()
+        self._samples: set[str] = set()
+        self._clusters: set[str] = set()
+        self._rules: Counter[str] = Counter()
+        self._literal_rules: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._unparsed = 0
+
+    def add(self, record: Record, scored: Scored) -> None:
+        self.seconds.append(record.seconds)
+        self._requests.add(record.request_hash)
+        self._samples.add(record.sample_id)
+        self._clusters.add(record.cluster)
+        if record.failure is not None:
+            self._failures[str(record.failure["kind"])] += 1
+            return
+        self._unparsed += scored.answer is None
+        self._rules[scored.parser_rule] += 1
+        if scored.literal_rule is not None:
+            self._literal_rules[scored.literal_rule] += 1
+
+    def counts(self, trials: int) -> Counts:
+        return Counts(
+            trials=trials,
+            asked=len(self._requests),
+            answered=self._rules.total(),
+            failed=self._failures.total(),
+            missing=trials - len(self.seconds),
+            unparsed=self._unparsed,
+            rules=_by_frequency(self._rules),
+            literal_rules=_by_frequency(self._literal_rules),
+            failures=_by_frequency(self._failures),
+            samples=len(self._samples),
+            clusters=len(self._clusters),
+        )
+
+
+def _by_frequency(words: Counter[str]) -> dict[str, int]:
     """Return how often each word occurs, most frequent first, then by alphabet."""
-    return dict(sorted(Counter(words).items(), key=lambda item: (-item[1], item[0])))
+    return dict(sorted(words.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _checksum(path: Path) -> dict[str, Any]:

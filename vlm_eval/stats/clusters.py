@@ -38,7 +38,7 @@ class Clusters:
         """Partition rows by the name of each row's cluster."""
         rows = list(names)
         number = {name: position for position, name in enumerate(sorted(set(rows)))}
-        index = np.fromiter((number[name] for name in rows), dtype=np.intp, count=len(rows))
+        index = np.fromiter(map(number.__getitem__, rows), dtype=np.intp, count=len(rows))
         return cls(index, np.bincount(index, minlength=len(number)))
 
     @property

@@ -54,7 +54,7 @@ class Mean:
         return Estimate(
             name=name,
             where=dict(where),
-            **dataclasses.asdict(self),
+            **vars(self),
             lower_is_better=lower_is_better,
             signed=signed,
             unit=unit,

@@ -7,7 +7,7 @@ never 0. All scores are shares in [0, 1], which tables print in %, unless they h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vlm_eval.core.types import Level
 
@@ -145,6 +145,10 @@ class Comparison:
     bound_high: float | None
     mde: float | None
     control: bool = field(default=False)
+
+    def of_errors(self) -> Comparison:
+        """Return it with the flips named for a score that counts errors: 0 is right, 1 is wrong."""
+        return replace(self, right_to_wrong=self.wrong_to_right, wrong_to_right=self.right_to_wrong)
 
     @property
     def dropped_share(self) -> float | None:

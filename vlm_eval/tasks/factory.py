@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from vlm_eval.core.errors import TaskError, UsageError, did_you_mean
@@ -20,7 +21,8 @@ from vlm_eval.parsers.base import PARSERS
 from vlm_eval.prompts import templates
 from vlm_eval.scorers.base import SCORERS
 from vlm_eval.tasks.loader import spec_faults, task_spec
-from vlm_eval.tasks.spec import Case, Data, Kind, Named, Output, TaskSpec
+from vlm_eval.tasks.question import Kind, Output
+from vlm_eval.tasks.spec import Case, Data, Named, TaskSpec
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.yaml import Document, PathInFile
 from vlm_eval.transforms.base import TRANSFORMS
@@ -28,6 +30,7 @@ from vlm_eval.transforms.base import TRANSFORMS
 T = TypeVar("T")
 PLACES = ("path", "hub", "embedded")
 """Options of a source that say where the data lies; each excludes the others."""
+_BESIDE = frozenset({"path", "stand_in"})  # paths in a task file start at the file's own folder
 
 
 def make_task(document: Document, *, data: str | None = None, output: str | None = None) -> Task:
@@ -88,7 +91,8 @@ def _construct(
                 faults.append(_located(error, document, path, key))
             return None
 
-    source = make(SOURCES, _data_options(spec.data, data), ("data",), "source")
+    folder = Path(document.place(())).parent
+    source = make(SOURCES, _data_options(spec.data, data, folder), ("data",), "source")
     metrics = [
         make(METRICS, _metric_options(m, spec), ("metrics", i)) for i, m in enumerate(spec.metrics)
     ]
@@ -137,8 +141,11 @@ def _located(
     return TaskError(error.what, where=document.key(path), hint=error.hint)
 
 
-def _data_options(data: Data, override: str | None) -> dict[str, Any]:
+def _data_options(data: Data, override: str | None, folder: Path) -> dict[str, Any]:
     options = data.options()
+    for key in _BESIDE & options.keys():
+        if isinstance(options[key], str):
+            options[key] = str(folder / options[key])
     if override is None:
         return options
     # "PLACE,columns=winoground": a comma in a path is one only where an option follows it.

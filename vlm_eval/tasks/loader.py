@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vlm_eval.core.errors import TaskError, did_you_mean
-from vlm_eval.tasks.spec import GroupSpec, Spec, TaskSpec
+from vlm_eval.tasks.question import Spec
+from vlm_eval.tasks.spec import GroupSpec, TaskSpec
 from vlm_eval.tasks.yaml import Document, PathInFile, key_text, read, shown
 
 S = TypeVar("S", bound=Spec)

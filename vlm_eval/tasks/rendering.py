@@ -23,8 +23,8 @@ from vlm_eval.core.types import (
 )
 from vlm_eval.data.base import Row
 from vlm_eval.prompts import templates
+from vlm_eval.tasks.question import Part as PartSpec
 from vlm_eval.tasks.spec import Ask
-from vlm_eval.tasks.spec import Part as PartSpec
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.yaml import PathInFile
 from vlm_eval.transforms.apply import apply
@@ -45,14 +45,15 @@ class Rendering:
     context
         What templates may use: the sample's fields under the condition, its levels, and for a
         condition that follows another one `FIRST_ANSWER`.
-    who
+    sample_id, condition
         The sample and the condition, for messages.
     """
 
     task: Task
     ask: Ask
     context: Mapping[str, Any]
-    who: str
+    sample_id: str
+    condition: Condition
 
     @classmethod
     def of(
@@ -81,24 +82,24 @@ class Rendering:
             fails.
         """
         given = task.source.fields(row, condition)
-        who = f"sample {sample_id!r} under {condition_key(condition) or 'its one condition'}"
+        context = {**given, **condition}
+        made = cls(task, task.ask(condition), context, sample_id, condition)
         for name in condition:
             if name in given and given[name] != condition[name]:
-                where = f"{task.where(('factors', name))}, {who}"
                 raise TaskError(
-                    f"the data has a field {name!r} too", where=where, hint="rename the factor"
+                    f"the data has a field {name!r} too",
+                    where=made.where(("factors", name)),
+                    hint="rename the factor",
                 )
-        context = {**given, **condition}
-        if task.spec.applies is not None:
-            where = f"{task.where(('applies',))}, {who}"
-            if not templates.holds(task.spec.applies, context, where=where):
-                return None
+        applies = partial(made.where, ("applies",))
+        if not templates.holds(task.spec.applies, context, where=applies):
+            return None
         if first_answer is not None:
             if FIRST_ANSWER in context:
-                where = f"{task.where(('follows',))}, {who}"
+                where = made.where(("follows",))
                 raise TaskError(f"the data has a field {FIRST_ANSWER!r} too", where=where)
             context[FIRST_ANSWER] = first_answer
-        return cls(task, task.ask(condition), context, who)
+        return made
 
     def messages(self, seed: int) -> tuple[Message, ...]:
         """Return the conversation.
@@ -114,7 +115,7 @@ class Rendering:
             If a template fails, a part is empty or a name is no image field.
         """
         made = []
-        for role, parts in self.ask.prompt.turns(self.ask.image.field):
+        for role, parts in self.ask.turns:
             content = [self._part(part, path, seed) for part, path in parts]
             present = tuple(part for part in content if part is not None)
             if not present:
@@ -126,7 +127,7 @@ class Rendering:
         """Return what is wrong with each part, each option and the answer, one error for each."""
         checks: list[Callable[[], object]] = [self.choices, lambda: self.gold(None)]
         checks.append(lambda: self.match(self.choices(), 0))
-        for _, parts in self.ask.prompt.turns(self.ask.image.field):
+        for _, parts in self.ask.turns:
             checks += [partial(self._part, part, path, 0) for part, path in parts]
         found = []
         for check in checks:
@@ -150,23 +151,24 @@ class Rendering:
         if len(made) < 2:
             where = self._where("output", "choices")
             raise TaskError(f"choices must be two or more, not {list(made)}", where=where)
+        seen: set[str] = set()
         for i, choice in enumerate(made):
-            where = self._where("output", "choices", i)
-            if not choice.strip():
-                raise TaskError("the option is empty", where=where)
-            if choice.strip() in {other.strip() for other in made[:i]}:
-                raise TaskError(f"the option {choice!r} is there twice", where=where)
+            bare = choice.strip()
+            if not bare or bare in seen:
+                what = f"the option {choice!r} is there twice" if bare else "the option is empty"
+                raise TaskError(what, where=self._where("output", "choices", i))
+            seen.add(bare)
         return made
 
     def gold(self, choices: tuple[str, ...] | None) -> str:
         """Return the right answer. Raises TaskError if it is empty or none of the choices."""
-        where = self._where("gold")
+        where = partial(self._where, "gold")
         made = templates.render(self.ask.gold, self.context, where=where)
         if choices is not None and made not in choices:
             options = ", ".join(map(repr, choices))
-            raise TaskError(f"the answer {made!r} is none of the choices {options}", where=where)
+            raise TaskError(f"the answer {made!r} is none of the choices {options}", where=where())
         if not made.strip():
-            raise TaskError("the answer is empty", where=where)
+            raise TaskError("the answer is empty", where=where())
         return made
 
     def match(self, choices: tuple[str, ...] | None, seed: int) -> Match | None:
@@ -181,7 +183,7 @@ class Rendering:
         if spec is None or choices is None:
             return None
         images = tuple(
-            self._picture(image, self._where("output", "match", "images", i), seed).image
+            self._picture(image, partial(self._where, "output", "match", "images", i), seed).image
             for i, image in enumerate(spec.images)
         )
         texts = self._texts(spec.texts, "output", "match", "texts")
@@ -195,7 +197,7 @@ class Rendering:
         """Return texts from a list of templates, or from one template that gives a list."""
         if not isinstance(given, str):
             return tuple(
-                templates.render(text, self.context, where=self._where(*path, i))
+                templates.render(text, self.context, where=partial(self._where, *path, i))
                 for i, text in enumerate(given)
             )
         where = self._where(*path)
@@ -204,42 +206,49 @@ class Rendering:
             raise TaskError(f"{given!r} gives no list of texts but {made!r:.80}", where=where)
         return tuple(made)
 
+    def where(self, path: PathInFile) -> str:
+        """Return a place of the task file, the sample and the condition, for messages."""
+        condition = condition_key(self.condition) or "its one condition"
+        return f"{self.task.where(path)}, sample {self.sample_id!r} under {condition}"
+
     def _where(self, key: str, *below: str | int) -> str:
-        path: PathInFile = (*self.ask.origin[key], *below)
-        return f"{self.task.where(path)}, {self.who}"
+        return self.where((*self.ask.origin[key], *below))
 
     def _part(self, part: PartSpec, path: PathInFile, seed: int) -> Part | None:
         """Return a part of a turn; None if it is absent under this condition."""
-        if not templates.holds(part.when, self.context, where=self._where("prompt", *path, "when")):
+        when = partial(self._where, "prompt", *path, "when")
+        if not templates.holds(part.when, self.context, where=when):
             return None
         if part.image is not None:
-            return self._picture(part.image, self._where("prompt", *path), seed)
+            return self._picture(part.image, partial(self._where, "prompt", *path), seed)
         return Text(self._text(part.text or "", path))
 
     def _text(self, template: str, path: PathInFile) -> str:
-        where = self._where("prompt", *path)
+        where = partial(self._where, "prompt", *path)
         made = templates.render(template, self.context, where=where)
         if not made.strip():
-            raise TaskError("the text is empty", where=where)
+            raise TaskError("the text is empty", where=where())
         return made
 
-    def _picture(self, template: str, where: str, seed: int) -> Picture:
+    def _picture(self, template: str, where: Callable[[], str], seed: int) -> Picture:
         name = templates.render(template, self.context, where=where)
         image = self.context.get(name)
         if not isinstance(image, ImageRef):
             known = [key for key, item in self.context.items() if isinstance(item, ImageRef)]
             hint = did_you_mean(name, known)
-            raise TaskError(f"{name!r} is no image field", where=where, hint=hint)
+            raise TaskError(f"{name!r} is no image field", where=where(), hint=hint)
         transforms = []
         for i, step in enumerate(self.ask.image.transform):
-            at = self._where("image", "transform", i)
+            at = partial(self._where, "image", "transform", i)
             if not templates.holds(step.when, self.context, where=at):
                 continue
             options = templates.value(step.options(), self.context, where=at)
             try:
                 transforms.append(_transform(canonical_json(options)))
             except TaskError as error:
-                raise TaskError(error.what, where=at, hint=error.hint) from error
+                raise TaskError(error.what, where=at(), hint=error.hint) from error
+        if not transforms:
+            return Picture(image)
         # Seeded by the image, so that all questions about one image see it changed alike.
         return Picture(apply(transforms, image, derive_seed(seed, image.key, "transform")))
 

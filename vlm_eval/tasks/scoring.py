@@ -11,7 +11,7 @@ from vlm_eval.core.errors import RunError
 from vlm_eval.core.types import Answer, Condition, Failure, Outcome
 from vlm_eval.parsers.base import Parser
 from vlm_eval.scorers.base import Scorer
-from vlm_eval.tasks.task import Task
+from vlm_eval.tasks.task import Readers, Task
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,14 @@ def score(
     """
     if isinstance(outcome, Failure):
         return Scored(None, "")
-    ask = task.ask(condition)
-    judge = _judge(task, task.scorer(ask, fields), outcome.text or "", gold, fields or {})
+    ask, text = task.ask(condition), outcome.text or ""
+    judge = _judge(task, task.scorer(ask, fields), text, gold, fields or {})
     if outcome.logprobs is not None:
         return _score_options(outcome, choices, judge)
-    parser, literal = task.parser(ask, fields), task.literal(ask, fields)
-    if parser is None:
+    readers = task.readers(ask, fields)
+    if readers.parser is None:
         raise RunError(f"task {task.name} has no parser for generated text")
-    return _score_text(
-        parser, literal, task.also(ask, fields), outcome.text or "", choices or (), judge
-    )
+    return _score_text(readers.parser, readers, text, choices or (), judge)
 
 
 def _judge(
@@ -129,24 +127,23 @@ def _score_options(answer: Answer, choices: Sequence[str] | None, judge: Judge) 
 def _argmax(values: Sequence[float]) -> int | None:
     """Return the index of the largest value; None if it is not alone, or one is not a number."""
     top = max(values)
-    if any(map(math.isnan, values)) or list(values).count(top) > 1:
+    if values.count(top) > 1 or any(map(math.isnan, values)):
         return None
-    return list(values).index(top)
+    return values.index(top)
 
 
 def _score_text(
     parser: Parser,
-    literal: Parser | None,
-    others: Mapping[str, Parser],
+    readers: Readers,
     text: str,
     choices: Sequence[str],
     judge: Judge,
 ) -> Scored:
     parsed = parser(text, choices)
     scores = dict(judge(parsed.answer))
-    also = {name: other(text, choices).answer for name, other in others.items()}
+    also = {name: other(text, choices).answer for name, other in readers.also.items()}
     scores |= {f"accuracy_{name}": judge(answer)["accuracy"] for name, answer in also.items()}
-    paper = None if literal is None else literal(text, choices)
+    paper = None if readers.literal is None else readers.literal(text, choices)
     if paper is not None:
         scores["accuracy_literal"] = judge(paper.answer)["accuracy"]
     return Scored(

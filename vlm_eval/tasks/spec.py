@@ -6,39 +6,21 @@ of the JSON Schema that editors complete task files with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
 from pydantic_core import CoreSchema
 
 from vlm_eval.core.types import Condition, Level
 from vlm_eval.prompts import templates
+from vlm_eval.tasks.question import Expression, Output, Part, Prompt, Role, Spec, Template
 from vlm_eval.tasks.yaml import PathInFile, key_text
 
-Template: TypeAlias = Annotated[str, AfterValidator(templates.check_template)]
-Expression: TypeAlias = Annotated[str, AfterValidator(templates.check_expression)]
-ListTemplate: TypeAlias = Annotated[str, AfterValidator(templates.check_lone_expression)]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 FactorName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
-Role: TypeAlias = Literal["system", "user", "assistant"]
-Kind: TypeAlias = Literal["choice", "generate"]
-
-
-class Spec(BaseModel):
-    """A frozen mapping of a task file that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Paper(Spec):
@@ -131,123 +113,6 @@ class ImageSpec(Spec):
     """Transforms in order; option values may be templates."""
 
 
-class Part(Spec):
-    """A piece of a turn: an image or a text."""
-
-    image: Template | None = None
-    """The name of an image field of the row."""
-    text: Template | None = None
-    """Text, sent exactly as rendered."""
-    when: Expression | None = None
-    """The part is present where this holds; absent means always."""
-
-    @model_validator(mode="after")
-    def _one(self) -> Part:
-        if (self.image is None) == (self.text is None):
-            raise ValueError("a part is either an image or a text")
-        return self
-
-
-def _parts(given: Any) -> Any:
-    return [{"text": given}] if isinstance(given, str) else given
-
-
-Content: TypeAlias = Annotated[
-    tuple[Part, ...], BeforeValidator(_parts, json_schema_input_type=str | tuple[Part, ...])
-]
-
-
-class Turn(Spec):
-    """One turn of the conversation."""
-
-    role: Role
-    """Who speaks."""
-    content: Content
-    """Parts in order, or a text alone."""
-
-
-class Prompt(Spec):
-    """What is asked: exactly one of `content`, `template` and `messages`."""
-
-    content: Content | None = None
-    """The parts of one user turn, in order."""
-    template: Template | None = None
-    """The text of one user turn that begins with the image of `image.field`, if that is set."""
-    messages: Annotated[tuple[Turn, ...], Field(min_length=1)] | None = None
-    """A conversation; its last turn is the user's."""
-
-    @model_validator(mode="after")
-    def _one(self) -> Prompt:
-        given = [x for x in (self.content, self.template, self.messages) if x is not None]
-        if len(given) != 1:
-            raise ValueError("a prompt has exactly one of content, template and messages")
-        if self.messages is not None and self.messages[-1].role != "user":
-            raise ValueError("the last message must be the user's")
-        return self
-
-    def turns(
-        self, image_field: str | None
-    ) -> Iterator[tuple[Role, list[tuple[Part, PathInFile]]]]:
-        """Yield each turn's role and its parts, each part with its path below ``prompt``."""
-        if self.messages is not None:
-            for i, turn in enumerate(self.messages):
-                base: PathInFile = ("messages", i, "content")
-                yield turn.role, [(part, (*base, j)) for j, part in enumerate(turn.content)]
-        elif self.template is not None:
-            image = [] if image_field is None else [(Part(image=image_field), ("template",))]
-            yield "user", [*image, (Part(text=self.template), ("template",))]
-        else:
-            parts = self.content or ()
-            yield "user", [(part, ("content", j)) for j, part in enumerate(parts)]
-
-
-class MatchSpec(Spec):
-    """One image and a text for each choice, or one text and an image for each choice."""
-
-    images: Annotated[tuple[Template, ...], Field(min_length=1)]
-    """Names of image fields; they are transformed like those of the prompt."""
-    texts: Annotated[tuple[Template, ...], Field(min_length=1)] | ListTemplate
-    """Texts, or one template that evaluates to a list of texts."""
-
-
-class Output(Spec):
-    """What is asked back: scored options (`choice`) or text (`generate`)."""
-
-    kind: Kind
-    """`choice` compares the log-likelihoods of the options; `generate` parses generated text."""
-    choices: tuple[Template, ...] | ListTemplate | None = None
-    """The possible answers, two or more; required for `choice`, used by parsers for `generate`.
-    One template that evaluates to a list, "{{ options }}", where samples have each their own."""
-    match: MatchSpec | None = None
-    """What a contrastive model compares instead of reading the prompt, for `choice`."""
-    max_new_tokens: Annotated[int, Field(ge=1)] = 16
-    """Generate at most this many tokens."""
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """0 is greedy decoding."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Nucleus mass, used where the temperature is above 0."""
-    stop: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
-    """The answer ends before the first of these."""
-
-    @model_validator(mode="after")
-    def _options(self) -> Output:
-        if self.choices is None:
-            if self.kind == "choice":
-                raise ValueError("a choice output needs choices")
-            if self.match is not None:
-                raise ValueError("a match needs choices")
-            return self
-        if isinstance(self.choices, str):
-            return self
-        if len(self.choices) < 2:
-            raise ValueError("choices must be two or more")
-        if any(not choice.strip() for choice in self.choices):
-            raise ValueError("a choice is empty")
-        if len({choice.strip() for choice in self.choices}) < len(self.choices):
-            raise ValueError("choices must be distinct")
-        return self
-
-
 class Case(Spec):
     """What is asked instead where `when` holds: each key given replaces the task's own."""
 
@@ -286,7 +151,7 @@ class Subtasks(Spec):
     """Each value V defines the task NAME-V, in which the option is [V]."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ask:
     """What one condition asks.
 
@@ -305,6 +170,19 @@ class Ask:
     scorer: ScorerSpec | None
     image: ImageSpec
     origin: Mapping[str, PathInFile]
+
+    @cached_property
+    def turns(self) -> tuple[tuple[Role, list[tuple[Part, PathInFile]]], ...]:
+        """What `Prompt.turns` yields for this image."""
+        return tuple(self.prompt.turns(self.image.field))
+
+    @cached_property
+    def read_by_fields(self) -> bool:
+        """Whether options of the parsers hold templates."""
+        if self.parser is None:
+            return False
+        parsers = (self.parser, self.parser.literal, *self.parser.also)
+        return not all(one is None or templates.is_constant(one.options()) for one in parsers)
 
 
 _ASK_KEYS = ("prompt", "output", "gold", "parser", "scorer", "image")

@@ -23,6 +23,15 @@ from vlm_eval.tasks.spec import Ask, Named, TaskSpec
 from vlm_eval.tasks.yaml import Document, PathInFile
 
 
+@dataclass(frozen=True)
+class Readers:
+    """The parsers of generated answers: the task's, the paper's own, and the others by name."""
+
+    parser: Parser | None
+    literal: Parser | None
+    also: Mapping[str, Parser]
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """A task that is ready to be asked. Made by `TaskIndex.load`.
@@ -145,6 +154,19 @@ class Task:
         ):
             return None
         return {**condition, **follows.condition}
+
+    def readers(self, ask: Ask, fields: Mapping[str, Any] | None = None) -> Readers:
+        """Return all parsers of the answers to what a condition asks; fields as for `parser`."""
+        if ask in self._readers:
+            return self._readers[ask]
+        made = Readers(self.parser(ask, fields), self.literal(ask, fields), self.also(ask, fields))
+        if not ask.read_by_fields:
+            self._readers[ask] = made
+        return made
+
+    @cached_property
+    def _readers(self) -> dict[Ask, Readers]:
+        return {}
 
     def parser(self, ask: Ask, fields: Mapping[str, Any] | None = None) -> Parser | None:
         """Return the parser of generated answers, if the task has one.

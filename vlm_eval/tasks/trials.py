@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
@@ -25,8 +25,8 @@ from vlm_eval.core.types import (
 )
 from vlm_eval.data.base import Row
 from vlm_eval.prompts import templates
+from vlm_eval.tasks.question import Output
 from vlm_eval.tasks.rendering import Rendering, prompt_text
-from vlm_eval.tasks.spec import Output
 from vlm_eval.tasks.task import Task
 
 
@@ -100,6 +100,7 @@ def expand(
     limit: int | None = None,
     seed: int = 0,
     decoding: Mapping[str, Any] | None = None,
+    rows: Iterable[SampleRow] | None = None,
 ) -> Iterator[Trial]:
     """Yield the trials of a task, samples in the source's order, each under all its conditions.
 
@@ -117,6 +118,8 @@ def expand(
         Master seed of random image transforms.
     decoding
         Fields of `Decoding` to change for generated answers, as ``--gen_kwargs`` gives them.
+    rows
+        Only these of the task's `samples`; all if None.
 
     Raises
     ------
@@ -130,7 +133,7 @@ def expand(
     """
     changes = _decoding_changes(decoding or {})
     conditions = task.conditions()
-    for sample in samples(task, limit=limit):
+    for sample in samples(task, limit=limit) if rows is None else rows:
         for condition in conditions:
             trial = make_trial(task, sample, condition, seed=seed, decoding=changes)
             if trial is not None:
@@ -201,7 +204,7 @@ def make_trial(
     if rendering is None:
         return None
     if first is not None and answer is None:
-        where = f"{task.where(('follows',))}, {rendering.who}"
+        where = rendering.where(("follows",))
         raise TaskError(f"its trial under {condition_key(first)} does not apply", where=where)
     messages = rendering.messages(seed)
     choices = rendering.choices()
@@ -214,6 +217,7 @@ def make_trial(
         choices if scored else None,
         None if scored else _decoding(output, decoding or {}),
         rendering.match(choices, seed) if scored else None,
+        scored and output.end_of_turn,
     )
     return Trial(
         task=task.name,
@@ -288,6 +292,7 @@ def _request(
     choices: tuple[str, ...] | None,
     decoding: Decoding | None,
     match: Match | None,
+    end_of_turn: bool,
 ) -> Request:
     """Make a request; its id says all that determines the answer except the model."""
     question: dict[str, Any] = {
@@ -295,11 +300,14 @@ def _request(
         "version": task.version,
         "messages": [[message.role, list(map(_part_id, message.parts))] for message in messages],
         "choices": choices,
-        "decoding": None if decoding is None else asdict(decoding),
+        "decoding": None if decoding is None else vars(decoding),
     }
-    if match is not None:  # only then: the ids of all other questions stay what they were
+    # Only then, so that the ids of all other questions stay what they were.
+    if match is not None:
         question["match"] = [[image.key for image in match.images], match.texts]
-    return Request(digest(question), messages, choices, decoding, match)
+    if end_of_turn:
+        question["end_of_turn"] = True
+    return Request(digest(question), messages, choices, decoding, match, end_of_turn)
 
 
 def _part_id(part: Part) -> dict[str, str]:
@@ -311,10 +319,13 @@ def _decoding(output: Output, changes: Mapping[str, Any]) -> Decoding:
     return replace(own, **changes)
 
 
+_NOT_DECODING = frozenset(("kind", "choices", "match", "end_of_turn"))
+
+
 def _decoding_changes(given: Mapping[str, Any]) -> dict[str, Any]:
     """Check fields of `Decoding` and return them with their types."""
     for name in given:
-        if name not in Output.model_fields or name in {"kind", "choices", "match"}:
+        if name not in Output.model_fields or name in _NOT_DECODING:
             known = [f.name for f in fields(Decoding)]
             raise UsageError(f"unknown decoding option {name!r}", hint=did_you_mean(name, known))
     try:
@@ -326,8 +337,14 @@ def _decoding_changes(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: getattr(checked, name) for name in given}
 
 
+_ALWAYS_JSON = frozenset([str, int, bool, type(None)])
+
+
 def _json_fields(context: Mapping[str, Any], sample_id: str) -> dict[str, Any]:
     kept = {name: item for name, item in context.items() if not isinstance(item, ImageRef)}
+    doubtful = {name: item for name, item in kept.items() if type(item) not in _ALWAYS_JSON}
+    if not doubtful and _ALWAYS_JSON.issuperset(map(type, kept)):
+        return kept
     try:
         canonical_json(kept)
     except (TypeError, ValueError) as error:
