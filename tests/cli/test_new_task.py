@@ -153,7 +153,7 @@ def test_a_name_of_the_included_folders_is_taken_too(new, tmp_path):
     assert not (tmp_path / "b").exists()
 
 
-@pytest.mark.parametrize("path", ["tasks/my-task", *FILES])
+@pytest.mark.parametrize("path", ["tasks/my-task", *sorted(FILES)])
 def test_nothing_is_overwritten_and_nothing_else_is_written(new, tmp_path, path):
     target = tmp_path / path
     target.parent.mkdir(parents=True)
