@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -175,8 +176,8 @@ def test_a_score_that_is_no_number_fails_its_request(
     model = backend("llava", 3, "engine=memo")
     logits = model._engine.scoring._forward.logits
 
-    def overflow(rows: Sequence[Row], positions: Sequence[int]) -> torch.Tensor:
-        made = logits(rows, positions)
+    def overflow(rows: Sequence[Row], *given: Any) -> torch.Tensor:
+        made = logits(rows, *given)
         made[[row.encoded.request.id == "bad" for row in rows]] = float("nan")
         return made
 
