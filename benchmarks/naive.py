@@ -33,12 +33,19 @@ def answer(model: Any, processor: Any, requests: Sequence[Request]) -> dict[str,
         scores = []
         for choice in request.choices:
             start = _inputs(model, processor, text, pictures)["input_ids"].shape[1]
-            inputs = _inputs(model, processor, text + choice, pictures)
+            whole = text + choice + (_closing(processor) if request.end_of_turn else "")
+            inputs = _inputs(model, processor, whole, pictures)
             logprobs = model(**inputs, use_cache=False).logits[0].float().log_softmax(-1)
             targets = inputs["input_ids"][0, start:]
             scores.append(logprobs[start - 1 : -1].gather(-1, targets[:, None]).sum().item())
         found[request.id] = scores
     return found
+
+
+def _closing(processor: Any) -> str:
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "answer"}]
+    text: str = processor.apply_chat_template(turns)
+    return text.rpartition("answer")[2]
 
 
 def _prompt(processor: Any, request: Request) -> str:

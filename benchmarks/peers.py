@@ -34,6 +34,13 @@ from typing import Any
 from checkpoint import build
 
 QUESTIONS = 4  # an image
+VIDEO = {
+    "video_processor_type": "Qwen2VLVideoProcessor",
+    "patch_size": 14,
+    "merge_size": 2,
+    "temporal_patch_size": 2,
+    "size": {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 1280},
+}
 PACKAGES = ("lm-eval==0.4.13", "lmms-eval==0.7.3", "pillow", "qwen-vl-utils", "decord")
 SHIM = """
 if not _has_ops():
@@ -57,6 +64,8 @@ def main() -> None:
     folder = given.folder.resolve()
     python = install(folder / "venv")
     model = build("small", folder / "small").resolve()
+    # The others load the processor whole, with its video part.
+    (model / "video_preprocessor_config.json").write_text(json.dumps(VIDEO))
     write_tasks(folder / "tasks", given.many // QUESTIONS)
     found: list[dict[str, Any]] = []
     harnesses = ("vlm_eval", "lm-eval", "lmms-eval")
@@ -96,7 +105,7 @@ def install(folder: Path) -> Path:
 
 def write_tasks(folder: Path, images: int) -> None:
     """Write one Parquet file of drawn images and questions, and each harness's task on it."""
-    import pandas as pd
+    from datasets import Dataset, Image
 
     from vlm_eval.data.scenes.objects import draw_objects, sample_objects
     from vlm_eval.data.scenes.things import THINGS
@@ -118,7 +127,8 @@ def write_tasks(folder: Path, images: int) -> None:
                     "answer": "yes",
                 }
             )
-    pd.DataFrame(rows).to_parquet(folder / "questions.parquet")
+    table = Dataset.from_list(rows).cast_column("image", Image())
+    table.to_parquet(folder / "questions.parquet")
     data = f"""
         dataset_path: parquet
         dataset_kwargs: {{data_files: {{test: {folder / "questions.parquet"}}}}}
@@ -195,7 +205,7 @@ def commands(
 
 
 def measure(command: list[str], folder: Path) -> dict[str, Any]:
-    """Run a command; return CPU seconds, wall seconds and its exit status."""
+    """Run a command; return CPU seconds, wall seconds and whether it failed."""
     quiet = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
     quiet |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -204,10 +214,13 @@ def measure(command: list[str], folder: Path) -> dict[str, Any]:
         command, env={**os.environ, **quiet}, capture_output=True, text=True, check=False
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        print(done.stderr[-2000:], file=sys.stderr)
+    out = Path(command[command.index("--output_path") + 1])
+    # lmms-eval exits with 0 when it has failed: what counts is whether it wrote results.
+    failed = bool(done.returncode) or not any(out.parent.glob(f"{out.name}*/**/*.json*"))
+    if failed:
+        print(done.stderr[-3000:], file=sys.stderr)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"cpu": cpu, "wall": time.perf_counter() - began, "exit": done.returncode}
+    return {"cpu": cpu, "wall": time.perf_counter() - began, "failed": failed}
 
 
 def table(found: list[dict[str, Any]], few: int, many: int) -> str:
@@ -215,6 +228,9 @@ def table(found: list[dict[str, Any]], few: int, many: int) -> str:
     lines = ["| harness | CPU s a request | CPU s of a run | ratio |", "|---|---|---|---|"]
     cost: dict[str, float] = {}
     for harness in dict.fromkeys(run["harness"] for run in found):
+        if any(run["failed"] for run in found if run["harness"] == harness):
+            lines.append(f"| {harness} | failed | - | - |")
+            continue
         ends = [
             median(r["cpu"] for r in found if (r["harness"], r["requests"]) == (harness, n))
             for n in (few, many)
