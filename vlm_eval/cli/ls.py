@@ -15,6 +15,7 @@ from vlm_eval.cli.text import print_table
 from vlm_eval.core.errors import UsageError
 from vlm_eval.core.registry import BUILT_IN, Registry
 from vlm_eval.data.base import SOURCES
+from vlm_eval.internals.base import ANALYSES
 from vlm_eval.metrics.table import METRICS
 from vlm_eval.models.registry import BACKENDS, EMBEDDED, presets
 from vlm_eval.parsers.base import PARSERS
@@ -23,7 +24,9 @@ from vlm_eval.tasks.index import ENTRY_POINTS, Entry, TaskIndex, shipped_tasks
 from vlm_eval.tasks.yaml import shown
 from vlm_eval.transforms.base import TRANSFORMS
 
-SUMMARY = "list tasks, groups, tags, models, parsers, scorers, metrics, transforms and sources"
+SUMMARY = (
+    "list tasks, groups, tags, models, parsers, scorers, metrics, transforms, sources and analyses"
+)
 
 Row = dict[str, Any]
 
@@ -171,4 +174,5 @@ _OF_REGISTRY: dict[str, Registry[type[Any]]] = {
     "metrics": METRICS,
     "transforms": TRANSFORMS,
     "sources": SOURCES,
+    "analyses": ANALYSES,
 }

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import repeat
 from typing import Any, Protocol, TypeAlias
 
+from vlm_eval.core.capture import Captured
 from vlm_eval.core.registry import Registry
 from vlm_eval.core.types import Condition, Level, condition_key
 from vlm_eval.stats.results import Comparison, Estimate
@@ -46,6 +47,8 @@ class TableRow:
         (see ``scores["accuracy_NAME"]``).
     text
         The generated text, unchanged; None where options were scored or the trial failed.
+    request
+        The hash of what the model was asked, by which captured states are found.
     """
 
     sample_id: str
@@ -63,6 +66,7 @@ class TableRow:
     literal: str | None = None
     also: Mapping[str, str | None] = field(default_factory=dict)
     text: str | None = None
+    request: str = ""
 
     def value(self, name: str) -> Level | None:
         """Return a factor level or, failing that, a field of this row."""
@@ -70,6 +74,14 @@ class TableRow:
             return self.condition[name]
         found: Level | None = self.fields.get(name)
         return found
+
+
+class States(Protocol):
+    """The hidden states that were captured with trials, read from disk as they are asked for."""
+
+    def of(self, row: TableRow) -> Captured | None:
+        """Return what was captured of a trial, None if nothing."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,8 @@ class Table:
     partial
         Whether some samples have no trial under some conditions by the task's design (`applies`).
         A trial that is not in the table then drops no pair: there may never have been one.
+    states
+        Captured hidden states; None if the run captured none.
     """
 
     task: str
@@ -99,6 +113,7 @@ class Table:
     chance: float | None = None
     controls: Mapping[str, tuple[Level, ...]] | None = None
     partial: bool = False
+    states: States | None = None
 
     def where(self, **values: Level) -> Table:
         """Return the table of the rows with these factor levels or fields."""

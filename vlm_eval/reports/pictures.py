@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vlm_eval.core.errors import MissingData, VlmEvalError
+from vlm_eval.core.errors import VlmEvalError
 from vlm_eval.core.types import ImageRef
 from vlm_eval.reports.outcomes import Sample
 from vlm_eval.reports.site import Site
-from vlm_eval.tasks.factory import make_task
+from vlm_eval.runner.again import with_data
 from vlm_eval.tasks.rendering import FIRST_ANSWER
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.trials import make_trial, samples
@@ -85,7 +85,7 @@ def draw(
     keys = {key for sample in wanted for said in sample.trials for key in said.record.images}
     if not keys:
         return NONE
-    task_with_data, why = _with_data(task, manifest, place)
+    task_with_data, why = with_data(task, manifest, place)
     if task_with_data is None:
         return Gallery({}, 0, (f"No pictures: {why}",))
     pictures: dict[str, Picture] = {}
@@ -105,34 +105,6 @@ def draw(
         first = f" ({broken[0]})" if broken else ""
         notes.append(f"{missing:,} of {len(keys):,} pictures could not be made again{first}.")
     return Gallery(pictures, len(wanted), tuple(notes))
-
-
-def _with_data(
-    task: Task, manifest: Mapping[str, Any], place: str | None
-) -> tuple[Task | None, str]:
-    """Return the task with the data that was asked, recognised by its digest; or why there is none.
-
-    The places are those that the run was given, whatever task or group they were given for, and the
-    task's own.
-    """
-    entry = manifest["tasks"][task.name]["data"]
-    places: list[str | None] = [place]
-    if place is None:
-        given = [s.get("options", {}).get("data") or {} for s in manifest["sessions"]]
-        places = list(dict.fromkeys(p for one in given for p in one.values()))
-        places += ["embedded", None] if entry["synthetic"] else [None]
-    why = "the data is not at hand"
-    for candidate in places:
-        try:
-            found = task if candidate is None else make_task(task.document, data=candidate)
-            if found.data_info().digest == entry["digest"]:
-                return found, ""
-            why = "the data at hand is not the data that was asked (its digest differs)"
-        except MissingData as error:
-            why = str(error)
-        except VlmEvalError as error:
-            why = f"the data is not at hand ({error})"
-    return None, why
 
 
 def _images(task: Task, seed: int, wanted: Sequence[Sample]) -> Iterator[ImageRef]:

@@ -125,10 +125,12 @@ class Job:
         session
             More about this session.
         """
+        from vlm_eval.models.args import parse_args
         from vlm_eval.runner import provenance
 
         options = {
             "model": self.model_spec,
+            "model_args": parse_args(self.model_args),
             "batch_size": self.batch_size,
             "device": self.device,
             "dtype": self.dtype,

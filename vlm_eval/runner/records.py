@@ -28,8 +28,8 @@ from typing import Any, Literal, Self
 
 from vlm_eval.core.errors import RunError
 from vlm_eval.core.hashing import digest
+from vlm_eval.core.lines import cut_torn_tail, lines, lines_at, lock
 from vlm_eval.core.types import Level
-from vlm_eval.runner.lines import cut_torn_tail, lines, lines_at, lock
 from vlm_eval.tasks.rendering import FIRST_ANSWER
 
 FSYNC_SECONDS = 2.0

@@ -152,6 +152,7 @@ def _row(
         literal=scored.literal_answer,
         also=scored.also,
         text=record.raw,
+        request=record.request_hash,
     )
 
 

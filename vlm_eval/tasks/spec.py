@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
 from pydantic_core import CoreSchema
 
+from vlm_eval.core.capture import Site
 from vlm_eval.core.types import Condition, Level
 from vlm_eval.prompts import templates
 from vlm_eval.tasks.question import Expression, Output, Part, Prompt, Role, Spec, Template
@@ -142,6 +143,28 @@ class Follows(Spec):
     text `first_answer` in the templates of those that follow."""
 
 
+class Capture(Spec):
+    """Which hidden states are kept with the answers, for metrics and analyses of them."""
+
+    sites: Annotated[tuple[Site, ...], Field(min_length=1)] = ("prompt_last",)
+    """Where: `prompt_last` (the end of the context), `vision_mean`, `answer_mean`, `answer_last`,
+    `vision_grid` (the image's tokens after the projector)."""
+    layers: Literal["all"] | int | tuple[int, ...] = 1
+    """At which layers: `all`, the last k, or a list; 0 is the embeddings."""
+    norm: Literal["before", "after", "both"] = "after"
+    """Whether the last layer's states are taken before the final norm, after it, or both."""
+    answers: Literal["best", "all"] = "best"
+    """Of scored options, the answer sites of the best or of all."""
+    grid: Literal["energy", "tokens"] = "energy"
+    """What is kept of `vision_grid`: its Dirichlet energy, or all its tokens."""
+    when: Expression | None = None
+    """An expression over the factors: which conditions are captured; absent means all."""
+    samples: Annotated[int, Field(ge=1)] | None = 200
+    """How many samples, drawn by the run's seed; null for all."""
+    max_gib: Annotated[float, Field(gt=0)] = 8.0
+    """The run is refused if the states would take more than this on disk, in GiB."""
+
+
 class Subtasks(Spec):
     """Tasks that differ from this one in one option of the data source."""
 
@@ -241,6 +264,10 @@ class TaskSpec(Spec):
     """The first whose `when` holds replaces parts of what is asked."""
     metrics: Annotated[tuple[Named, ...], Field(min_length=1)]
     """What is computed from the scored table."""
+    capture: Capture | None = None
+    """Which hidden states are kept, of models that show them."""
+    analyses: tuple[Named, ...] = ()
+    """What `vlm_eval analyze` does by default, by name, with its options."""
     subtasks: Subtasks | None = None
     """Tasks that take one value of a data option each."""
 
