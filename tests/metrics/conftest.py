@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import numpy as np
 import pytest
 
+from vlm_eval.core.capture import Captured
 from vlm_eval.core.types import Level
 from vlm_eval.metrics.table import Table, TableRow
 
@@ -53,3 +56,22 @@ def build(
 @pytest.fixture
 def make_table() -> Callable[..., Table]:
     return build
+
+
+@dataclass
+class MemoryStates:
+    """Captured states in memory: by sample and level, the arrays by site."""
+
+    arrays: dict[tuple[str, Level], dict[str, np.ndarray]]
+    layers: tuple[str, ...] = ("norm",)
+    asked: list[str] = field(default_factory=list)
+
+    def of(self, row: TableRow) -> Captured | None:
+        self.asked.append(row.sample_id)
+        found = self.arrays.get((row.sample_id, row.condition["perturbation"]))
+        return None if found is None else Captured(row.request, self.layers, found, {})
+
+
+@pytest.fixture
+def make_states() -> type[MemoryStates]:
+    return MemoryStates

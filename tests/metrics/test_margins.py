@@ -65,6 +65,8 @@ def test_golden_values_by_hand():
     assert measure(ROWS, {"perturbation": "white"})["yes_no_margin"] == (-4.5 - 1) / 2
     assert measure(ROWS) == pytest.approx(
         {
+            "clean_margin": (2 + 2 + 1 + 1) / 4,
+            "clean_yes_no_margin": (2 + 2 - 1 - 1) / 4,
             "anchored_margin": (0.5 - 3 - 0.5 + 2.5) / 4,
             "anchored_margin_change": (-1.5 - 5 - 1.5 + 1.5) / 4,
             "anchor_change": (-1 - 3 - 0.5 + 0.5) / 4,
@@ -75,6 +77,7 @@ def test_golden_values_by_hand():
     assert measure(ROWS, {"family": "shift"}) == measure(ROWS)
     flipped = measure(ROWS, {"flipped": True})
     assert (flipped["yes_no_margin"], flipped["anchored_margin"]) == (-1.25, -1.75)
+    assert (flipped["clean_yes_no_margin"], flipped["clean_margin"]) == (0.5, 1.5)
     assert measure(ROWS, {"family": "shift", "flipped": False})["yes_no_margin"] == -1.0
 
 

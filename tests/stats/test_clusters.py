@@ -39,3 +39,12 @@ def test_totals_do_not_depend_on_row_order(names: list[str], random) -> None:
 
     assert totals(rows) == totals(shuffled)
     assert sum(totals(rows)) == sum(range(len(names)))
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=12), st.data())
+def test_a_part_is_the_partition_of_its_rows(names, data) -> None:
+    rows = data.draw(st.lists(st.sampled_from(range(len(names))) if names else st.nothing()))
+    part = Clusters.of(names).part(np.array(rows, dtype=np.intp))
+    expected = Clusters.of(names[row] for row in rows)
+    assert part.index.tolist() == expected.index.tolist()
+    assert part.sizes.tolist() == expected.sizes.tolist()

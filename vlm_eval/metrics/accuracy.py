@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Level
 from vlm_eval.metrics.checks import check_trials
-from vlm_eval.metrics.pairing import answer_for
+from vlm_eval.metrics.pairing import unparsed
 from vlm_eval.metrics.slices import By, crossed, slices
-from vlm_eval.metrics.table import Result, Table, TableRow
-from vlm_eval.stats.clusters import Clusters
+from vlm_eval.metrics.table import Result, Table
 from vlm_eval.stats.mean import Mean, clustered_mean
 
 
@@ -65,22 +64,19 @@ class ParseFailures:
         varied = tuple(factor for factor, known in table.factors.items() if len(known) > 1)
         by = self.by if not varied or varied in map(crossed, self.by) else (*self.by, varied)
         return [
-            _mean(part, self.score, self._unparsed).estimate(name, where, lower_is_better=True)
+            self._share(part).estimate(name, where, lower_is_better=True)
             for where, part in slices(table, by)
         ]
 
-    def _unparsed(self, row: TableRow) -> float:
-        return float(answer_for(row, self.score) is None)
+    def _share(self, table: Table) -> Mean:
+        scored = table.has_score(self.score)
+        return clustered_mean(unparsed(table, self.score)[scored], table.clusters(scored))
 
 
 def mean_score(table: Table, score: str) -> Mean:
     """Return the clustered mean of a score over the rows that have it."""
-    return _mean(table, score, lambda row: row.scores[score])
-
-
-def _mean(table: Table, score: str, value: Callable[[TableRow], float]) -> Mean:
-    rows = [row for row in table.rows if score in row.scores]
-    return clustered_mean([value(row) for row in rows], Clusters.of(row.cluster for row in rows))
+    scored = table.has_score(score)
+    return clustered_mean(table.score(score)[scored], table.clusters(scored))
 
 
 def by_level(table: Table, by: By) -> Iterator[tuple[Mapping[str, Level], Table]]:

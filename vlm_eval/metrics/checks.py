@@ -71,7 +71,6 @@ def check_field(table: Table, name: str) -> None:
     """
     if name in table.factors or not table.rows:
         return
-    values = table.column(name)
     if not any(name in row.condition or name in row.fields for row in table.rows):
         known = {*table.factors, *(field for row in table.rows for field in row.fields)}
         raise TaskError(
@@ -79,7 +78,8 @@ def check_field(table: Table, name: str) -> None:
             where=table.task,
             hint=did_you_mean(name, known),
         )
-    if any(not isinstance(value, (str, int, float, type(None))) for value in values):
+    values, codes = table.codes(name)
+    if any(not isinstance(values[code], (str, int, float, type(None))) for code in set(codes)):
         raise TaskError(
             f"a metric cannot break results down by {name!r}, whose values are lists or mappings",
             where=table.task,

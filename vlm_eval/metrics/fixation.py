@@ -26,10 +26,10 @@ from vlm_eval.core.types import Level
 from vlm_eval.metrics.accuracy import mean_score
 from vlm_eval.metrics.checks import check_level, check_trials
 from vlm_eval.metrics.paired import compare_levels
-from vlm_eval.metrics.pairing import answer_for, two_sides
+from vlm_eval.metrics.pairing import Sides, answer_for, join_sides, unparsed
 from vlm_eval.metrics.slices import By, crossed, slices
-from vlm_eval.metrics.table import Result, Table, TableRow
-from vlm_eval.stats.clusters import Clusters, FloatArray
+from vlm_eval.metrics.table import Result, Table
+from vlm_eval.stats.clusters import BoolArray, IntArray
 from vlm_eval.stats.mean import Mean, clustered_mean, macro_mean
 from vlm_eval.stats.multiplicity import adjust_family
 from vlm_eval.stats.paired import paired_mean
@@ -42,9 +42,6 @@ ORDER, IMAGE_FIRST = "order", "image_first"
 
 Place: TypeAlias = tuple[tuple[str, Level], ...]
 """Levels of rule, target and order, as the items of a result's ``where``."""
-
-RowPair: TypeAlias = tuple[TableRow, TableRow]
-"""One question under the standard and under the inverse rule."""
 
 
 @configurable
@@ -110,55 +107,54 @@ class Fixation:
         }
         for place in cells or rules:
             found["names_salient", place] = self._names_salient(table.where(**dict(place)))
-        pairs = self._pairs(table)
+        pairs = join_sides(table, RULE, self.score, STANDARD, INVERSE).both
+        pairs = pairs.part(~(table.failed[pairs.one] | table.failed[pairs.other]))
         for place in _gap_places(table):
-            found["fixation_gap", place] = self._gap([p for p in pairs if _at(p[0], place)])
-        found["salience_bias", ()] = self._bias(pairs)
-        found["rule_sensitivity", ()] = self._sensitivity(pairs)
+            at_place = table.mask(**dict(place))[pairs.one]
+            found["fixation_gap", place] = self._gap(table, pairs.part(at_place))
+        found["salience_bias", ()] = self._bias(table, np.concatenate(pairs))
+        found["rule_sensitivity", ()] = self._sensitivity(table, pairs)
         return found
 
-    def _pairs(self, table: Table) -> list[RowPair]:
-        standard, inverse = two_sides(table, RULE, self.score, STANDARD, INVERSE)
-        joined = [(standard[key], inverse[key]) for key in sorted(standard.keys() & inverse.keys())]
-        return [pair for pair in joined if not any(row.failed for row in pair)]
-
-    def _gap(self, pairs: list[RowPair]) -> Mean:
+    def _gap(self, table: Table, pairs: Sides) -> Mean:
         """Return Acc_std - Acc_inv: positive is fixation."""
-        standard, inverse = self._scores(pairs)
-        return paired_mean(inverse, standard, Clusters.of(row.cluster for row, _ in pairs))
+        scores = table.score(self.score)
+        return paired_mean(scores[pairs.other], scores[pairs.one], table.clusters(pairs.one))
 
-    def _sensitivity(self, pairs: list[RowPair]) -> Mean:
+    def _sensitivity(self, table: Table, pairs: Sides) -> Mean:
         """Return Acc_std + Acc_inv - 1, as the paired difference Acc_std - (1 - Acc_inv)."""
-        standard, inverse = self._scores(pairs)
-        return paired_mean(1 - inverse, standard, Clusters.of(row.cluster for row, _ in pairs))
+        scores = table.score(self.score)
+        return paired_mean(1 - scores[pairs.other], scores[pairs.one], table.clusters(pairs.one))
 
-    def _bias(self, pairs: list[RowPair]) -> Mean:
+    def _bias(self, table: Table, rows: IntArray) -> Mean:
         """Return half of (share naming the salient player - share naming the other).
 
         With every answer parsed this is mean a - 1/2; an unparsed one names neither.
         """
-        rows = [row for pair in pairs for row in pair if row.value(self.salient) is not None]
-        named = [answer_for(row, self.score) for row in rows]
-        salient = [
-            answer == row.value(self.salient) for answer, row in zip(named, rows, strict=True)
-        ]
-        other = [answer is not None and not hit for answer, hit in zip(named, salient, strict=True)]
-        clusters = Clusters.of(row.cluster for row in rows)
-        return paired_mean(np.array(other, float), np.array(salient, float), clusters).scaled(0.5)
+        rows = rows[self._known(table)[rows]]
+        salient = self._named(table)[rows]
+        other = ~(unparsed(table, self.score)[rows] | salient)
+        return paired_mean(other.astype(float), salient.astype(float), table.clusters(rows)).scaled(
+            0.5
+        )
 
     def _names_salient(self, table: Table) -> Mean:
-        rows = [
-            row
-            for row in table.rows
-            if self.score in row.scores and row.value(self.salient) is not None
-        ]
-        named = [float(answer_for(row, self.score) == row.value(self.salient)) for row in rows]
-        return clustered_mean(named, Clusters.of(row.cluster for row in rows))
+        rows = table.has_score(self.score) & self._known(table)
+        return clustered_mean(self._named(table)[rows].astype(float), table.clusters(rows))
 
-    def _scores(self, pairs: list[RowPair]) -> tuple[FloatArray, FloatArray]:
-        both = [[row.scores[self.score] for row in pair] for pair in pairs]
-        array = np.array(both, dtype=np.float64).reshape(-1, 2)
-        return array[:, 0], array[:, 1]
+    def _known(self, table: Table) -> BoolArray:
+        """Return in which rows it is known who is salient."""
+        return ~table.codes(self.salient).equal(None)
+
+    def _named(self, table: Table) -> BoolArray:
+        """Return in which rows the answer names the salient player."""
+
+        def make(whole: Table) -> BoolArray:
+            return np.array(
+                [answer_for(row, self.score) == row.value(self.salient) for row in whole.rows], bool
+            )
+
+        return table.derived(("names", self.score, self.salient), make)
 
 
 @configurable
@@ -249,7 +245,3 @@ def _gap_places(table: Table) -> list[Place]:
     if WINNER in targets and IMAGE_FIRST in _varied(table, ORDER):
         places.append(((TARGET, WINNER), (ORDER, IMAGE_FIRST)))
     return places
-
-
-def _at(row: TableRow, place: Place) -> bool:
-    return all(row.value(name) == level for name, level in place)

@@ -45,9 +45,10 @@ class Margins:
     ``top_margin``, ``correct_margin``, ``yes_no_margin``
         At the clean level and at each level of ``also`` (with the level in the result's place).
     ``anchored_margin``, ``anchored_margin_change``, ``anchor_change``, ``correct_margin``,
-    ``yes_no_margin``
+    ``yes_no_margin``, and on the clean image ``clean_margin`` and ``clean_yes_no_margin``
         Over the instances of each family, and of all; then over those whose answer changed
-        (``flipped`` is true in the result's place) and those whose did not.
+        (``flipped`` is true in the result's place) and those whose did not: whether the answers
+        that flip were narrow before.
 
     Attributes
     ----------
@@ -106,6 +107,7 @@ class Margins:
         self, instances: Sequence[Instance], where: Mapping[str, Level]
     ) -> Iterator[Estimate]:
         measures: dict[str, OfInstance] = {
+            "clean_margin": lambda i: anchored_margin(i.clean, i.before),
             "anchored_margin": lambda i: anchored_margin(i.row, i.before),
             "anchored_margin_change": lambda i: (
                 anchored_margin(i.row, i.before) - anchored_margin(i.clean, i.before)
@@ -115,6 +117,7 @@ class Margins:
         }
         if self._binary([i.row for i in instances]):
             measures["yes_no_margin"] = lambda i: self._yes_no(i.row)
+            measures["clean_yes_no_margin"] = lambda i: self._yes_no(i.clean)
         parts: list[tuple[Mapping[str, Level], list[Instance]]] = [(where, list(instances))]
         for flipped in (True, False):
             kept = [i for i in instances if i.after is not None and i.changed == flipped]

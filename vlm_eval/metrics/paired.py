@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 from vlm_eval.core.errors import TaskError
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Level
 from vlm_eval.metrics.checks import check_level, check_trials
-from vlm_eval.metrics.pairing import Side, answer_for, sliced_sides, two_sides
-from vlm_eval.metrics.slices import By, crossed
+from vlm_eval.metrics.pairing import aligned, join_sides
+from vlm_eval.metrics.slices import By, crossed, slice_places
 from vlm_eval.metrics.table import Result, Table
 from vlm_eval.stats.multiplicity import adjust_family
 from vlm_eval.stats.paired import compare
-from vlm_eval.stats.pairs import Trial, align
 from vlm_eval.stats.results import Comparison
 
 
@@ -81,11 +80,10 @@ def compare_levels(
     for level in known:
         if level == base:
             continue
-        one, other = two_sides(table, factor, score, base, level)
-        all_left, all_right = _trials(one, score), _trials(other, score)
-        for where, left, right in sliced_sides(table, one, other, by):
+        sides = join_sides(table, factor, score, base, level)
+        for where, places in slice_places(table.take(sides.read), by):
             yield compare(
-                align({key: all_left[key] for key in left}, {key: all_right[key] for key in right}),
+                aligned(table, factor, score, sides.part(places)),
                 name=name or score,
                 factor=factor,
                 baseline=base,
@@ -95,10 +93,3 @@ def compare_levels(
                 chance=table.chance,
                 control=level in (table.controls or {}).get(factor, ()),
             )
-
-
-def _trials(side: Side, score: str) -> dict[Hashable, Trial]:
-    return {
-        key: Trial(row.cluster, None if row.failed else row.scores[score], answer_for(row, score))
-        for key, row in side.items()
-    }

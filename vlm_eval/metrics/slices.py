@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
+import numpy as np
+
 from vlm_eval.core.types import Level
 from vlm_eval.metrics.checks import check_field
 from vlm_eval.metrics.table import Table
+from vlm_eval.stats.clusters import IntArray
 
 By: TypeAlias = tuple[str | tuple[str, ...], ...]
 """What to break results down by. Each entry is one breakdown: a factor or a field, or several that
@@ -29,12 +32,18 @@ def slices(table: Table, by: By) -> Iterator[tuple[dict[str, Level], Table]]:
     TaskError
         If no row has a field that is asked for, or its values are not scalars.
     """
-    yield {}, table
+    for where, places in slice_places(table, by):
+        yield where, table.take(places) if where else table
+
+
+def slice_places(table: Table, by: By) -> Iterator[tuple[dict[str, Level], IntArray]]:
+    """Yield the same as `slices`, but the places of the rows. Raises as `slices`."""
+    yield {}, np.arange(len(table.rows))
     for entry in by:
         names = crossed(entry)
         for name in names:
             check_field(table, name)
-        found = table.split(*names)
+        found = table.groups(*names)
         for values in sorted(found, key=lambda values: _order(table, names, values)):
             where = {n: v for n, v in zip(names, values, strict=True) if v is not None}
             if len(where) == len(names):

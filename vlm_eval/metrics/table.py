@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import repeat
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from vlm_eval.core.capture import Captured
 from vlm_eval.core.registry import Registry
-from vlm_eval.core.types import Condition, Level, condition_key
+from vlm_eval.core.types import Condition, Level, condition_keys
+from vlm_eval.stats.clusters import BoolArray, Clusters, FloatArray, IntArray
 from vlm_eval.stats.results import Comparison, Estimate
 
 Result: TypeAlias = Estimate | Comparison
+Array: TypeAlias = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,46 @@ class States(Protocol):
         ...
 
 
+class Coded(NamedTuple):
+    """One value a row, each value written once: that of row i is ``values[codes[i]]``.
+
+    Attributes
+    ----------
+    values
+        Distinct values; some may be of no row.
+    codes
+        Shape (rows,).
+    """
+
+    values: Sequence[Any]
+    codes: IntArray
+
+    @classmethod
+    def of(cls, column: Iterable[Any]) -> Coded:
+        """Code a column; values that cannot be hashed are alike if they are written alike."""
+        values = list(column)
+        try:
+            number = {value: code for code, value in enumerate(dict.fromkeys(values))}
+            codes = map(number.__getitem__, values)
+            return cls(list(number), np.fromiter(codes, dtype=np.intp, count=len(values)))
+        except TypeError:
+            texts = list(map(repr, values))
+            written = dict(zip(texts, values, strict=True))
+            coded = cls.of(texts)
+            return cls([written[text] for text in coded.values], coded.codes)
+
+    def equal(self, wanted: Any) -> BoolArray:
+        """Return which rows have a value, shape (rows,)."""
+        places = [code for code, value in enumerate(self.values) if value == wanted]
+        return np.isin(self.codes, places)
+
+
 @dataclass(frozen=True)
 class Table:
-    """All scored trials of one task and one model.
+    """All scored trials of one task and one model, or a part of them.
+
+    What metrics read of rows again and again (scores, clusters, levels) is read once, of the whole
+    table, and kept as arrays; parts that are made by `where`, `split` or `take` use these.
 
     Attributes
     ----------
@@ -114,22 +155,45 @@ class Table:
     controls: Mapping[str, tuple[Level, ...]] | None = None
     partial: bool = False
     states: States | None = None
+    _within: tuple[Table, IntArray] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )  # the whole, and where in it the rows are
+
+    def take(self, places: IntArray) -> Table:
+        """Return the table of the rows at these places."""
+        whole, within = self._place
+        made = replace(self, rows=tuple(map(self.rows.__getitem__, places.tolist())))
+        object.__setattr__(made, "_within", (whole, places if within is None else within[places]))
+        return made
 
     def where(self, **values: Level) -> Table:
         """Return the table of the rows with these factor levels or fields."""
-        kept = self
+        return self.take(np.flatnonzero(self.mask(**values)))
+
+    def mask(self, **values: Level) -> BoolArray:
+        """Return which rows have these factor levels or fields, shape (rows,)."""
+        kept = np.ones(len(self.rows), dtype=bool)
         for name, wanted in values.items():
-            rows = zip(kept.rows, kept.column(name), strict=True)
-            kept = replace(self, rows=tuple([row for row, found in rows if found == wanted]))
+            kept &= self.codes(name).equal(wanted)
         return kept
 
     def split(self, *names: str) -> dict[tuple[Level | None, ...], Table]:
         """Return the tables of the rows that are alike in these factor levels or fields."""
-        found: dict[tuple[Level | None, ...], list[TableRow]] = {}
-        places = zip(*map(self.column, names), strict=True) if names else repeat(())
-        for row, place in zip(self.rows, places, strict=False):
-            found.setdefault(place, []).append(row)
-        return {place: replace(self, rows=tuple(rows)) for place, rows in found.items()}
+        return {values: self.take(places) for values, places in self.groups(*names).items()}
+
+    def groups(self, *names: str) -> dict[tuple[Level | None, ...], IntArray]:
+        """Return the places of the rows that are alike in these factor levels or fields."""
+        columns = list(map(self.codes, names))
+        number = np.zeros(len(self.rows), dtype=np.intp)
+        for values, codes in columns:
+            number = number * len(values) + codes
+        _, first, group = np.unique(number, return_index=True, return_inverse=True)
+        ends = np.cumsum(np.bincount(group))[:-1]
+        places = np.split(np.argsort(group, kind="stable"), ends) if len(first) else []
+        return {
+            tuple(values[codes[first[i]]] for values, codes in columns): places[i]
+            for i in np.argsort(first)
+        }
 
     def column(self, name: str) -> list[Level | None]:
         """Return the factor level or field of each row, as `TableRow.value` does."""
@@ -137,6 +201,58 @@ class Table:
             row.condition[name] if name in row.condition else row.fields.get(name)
             for row in self.rows
         ]
+
+    def codes(self, name: str) -> Coded:
+        """Return the factor level or field of each row, coded."""
+        whole, within = self._place
+        if name not in whole._coded:
+            whole._coded[name] = Coded.of(whole.column(name))
+        coded = whole._coded[name]
+        return coded if within is None else Coded(coded.values, coded.codes[within])
+
+    def derived(self, key: Hashable, make: Callable[[Table], Array]) -> Array:
+        """Return an array with one entry a row that is computed once, of the whole table.
+
+        Parameters
+        ----------
+        key
+            Names the array.
+        make
+            Computes it, given a table, whose rows are at least those of this one.
+        """
+        whole, within = self._place
+        if key not in whole._arrays:
+            whole._arrays[key] = make(whole)
+        array = whole._arrays[key]
+        return array if within is None else array[within]
+
+    def score(self, name: str) -> FloatArray:
+        """Return the score of each row, NaN where it has none, shape (rows,)."""
+        return self.derived(
+            ("score", name),
+            lambda whole: np.array([row.scores.get(name, np.nan) for row in whole.rows], float),
+        )
+
+    def has_score(self, name: str) -> BoolArray:
+        """Return which rows have a score, shape (rows,)."""
+        return self.derived(
+            ("has_score", name),
+            lambda whole: np.array([name in row.scores for row in whole.rows], bool),
+        )
+
+    @property
+    def failed(self) -> BoolArray:
+        """Which trials failed, shape (rows,)."""
+        return self.derived(
+            "failed", lambda whole: np.array([row.failed for row in whole.rows], bool)
+        )
+
+    def clusters(self, among: IntArray | BoolArray | None = None) -> Clusters:
+        """Return the partition of the rows, or of those at some places."""
+        whole, within = self._place
+        if among is not None:
+            within = np.arange(len(self.rows))[among] if within is None else within[among]
+        return whole._clusters if within is None else whole._clusters.part(within)
 
     @cached_property
     def scores(self) -> frozenset[str]:
@@ -147,12 +263,29 @@ class Table:
     def twice(self) -> tuple[str, str] | None:
         """Sample and condition of the first trial that is there twice, None if none is."""
         seen: set[tuple[str, str]] = set()
-        for row in self.rows:
-            trial = (row.sample_id, condition_key(row.condition))
+        conditions = condition_keys(row.condition for row in self.rows)
+        for row, condition in zip(self.rows, conditions, strict=True):
+            trial = (row.sample_id, condition)
             if trial in seen:
                 return trial
             seen.add(trial)
         return None
+
+    @property
+    def _place(self) -> tuple[Table, IntArray | None]:
+        return (self, None) if self._within is None else self._within
+
+    @cached_property
+    def _coded(self) -> dict[str, Coded]:
+        return {}
+
+    @cached_property
+    def _arrays(self) -> dict[Hashable, Array]:
+        return {}
+
+    @cached_property
+    def _clusters(self) -> Clusters:
+        return Clusters.of(row.cluster for row in self.rows)
 
 
 class Metric(Protocol):
@@ -185,6 +318,14 @@ METRICS: Registry[type[Metric]] = Registry(
         "chrf": "vlm_eval.metrics.text_overlap:ChrF",
         "grouped_accuracy": "vlm_eval.metrics.grouped:GroupedAccuracy",
         "prior_bias": "vlm_eval.metrics.bias:PriorBias",
+        "representation_stability": (
+            "vlm_eval.metrics.representation_stability:RepresentationStability"
+        ),
+        "drift": "vlm_eval.metrics.representation_drift:Drift",
+        "drift_flips": "vlm_eval.metrics.representation_flips:DriftFlips",
+        "dirichlet": "vlm_eval.metrics.representation_energy:Dirichlet",
+        "cka": "vlm_eval.metrics.representation_cka:Cka",
+        "coherence": "vlm_eval.metrics.coherence:Coherence",
     },
     "vlm_eval.metrics",
 )

@@ -41,6 +41,13 @@ class Clusters:
         index = np.fromiter(map(number.__getitem__, rows), dtype=np.intp, count=len(rows))
         return cls(index, np.bincount(index, minlength=len(number)))
 
+    def part(self, rows: IntArray) -> Clusters:
+        """Return the partition of some of the rows, which keep the order of their clusters."""
+        index = self.index[rows]
+        sizes = np.bincount(index, minlength=self.count)
+        there = sizes > 0
+        return Clusters((np.cumsum(there) - 1)[index], sizes[there])
+
     @property
     def count(self) -> int:
         """Distinct clusters."""

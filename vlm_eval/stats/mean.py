@@ -124,6 +124,19 @@ def clustered_mean(values: Sequence[float] | FloatArray, clusters: Clusters) -> 
     )
 
 
+def measured_mean(values: Sequence[float] | FloatArray, clusters: Clusters) -> Mean:
+    """Return the mean of measured quantities: `clustered_mean` that never takes them for counts.
+
+    A distance that is 0 in every row is no share of failures: its interval is unknown, and not
+    Wilson's.
+    """
+    mean = clustered_mean(values, clusters)
+    if mean.value is None or mean.se is None or not is_binary(np.asarray(values)):
+        return mean
+    interval = student_t(mean.value, mean.se, clusters.count - 1) if mean.se > 0 else UNKNOWN
+    return dataclasses.replace(mean, **interval._asdict())
+
+
 def _interval(scores: FloatArray, value: float, se: float | None, clusters: Clusters) -> Interval:
     if se is None:
         return UNKNOWN
@@ -135,7 +148,7 @@ def _interval(scores: FloatArray, value: float, se: float | None, clusters: Clus
     return student_t(value, se, clusters.count - 1) if se > 0 else UNKNOWN
 
 
-def macro_mean(means: Sequence[Mean], clusters: Sequence[frozenset[str]]) -> Mean:
+def macro_mean(means: Sequence[Mean], clusters: Sequence[frozenset[str]] | None = None) -> Mean:
     """Return the unweighted mean of the means of G groups, such as games.
 
     The standard error is sqrt(Σ_g se_g²) / G: errors add in quadrature and are never averaged. The
@@ -148,24 +161,28 @@ def macro_mean(means: Sequence[Mean], clusters: Sequence[frozenset[str]]) -> Mea
     means
         One a group. A group without a value makes the mean unknown: it is not the mean of the rest.
     clusters
-        The names of each group's clusters.
+        The names of each group's clusters; None if no two groups can share one.
     """
     if len(means) == 1:
         return means[0]
-    n, names = sum(mean.n for mean in means), frozenset[str]().union(*clusters)
+    n, count = sum(mean.n for mean in means), sum(mean.clusters for mean in means)
+    independent = True
+    if clusters is not None:
+        count = len(frozenset[str]().union(*clusters))
+        independent = count == sum(map(len, clusters))
     values = [mean.value for mean in means if mean.value is not None]
     if not means or len(values) < len(means):
-        return Mean(None, None, *UNKNOWN, n=n, clusters=len(names))
+        return Mean(None, None, *UNKNOWN, n=n, clusters=count)
     value = math.fsum(values) / len(values)
-    if len(names) < sum(len(group) for group in clusters):
-        return Mean(value, None, *UNKNOWN, n=n, clusters=len(names))
+    if not independent:
+        return Mean(value, None, *UNKNOWN, n=n, clusters=count)
     se = _quadrature([mean.se for mean in means])
     below = _quadrature([_distance(mean.value, mean.low) for mean in means])
     above = _quadrature([_distance(mean.value, mean.high) for mean in means])
     interval = UNKNOWN
     if below is not None and above is not None:
         interval = Interval(value - below, value + above, "mover")
-    return Mean(value, se, *interval, n=n, clusters=len(names))
+    return Mean(value, se, *interval, n=n, clusters=count)
 
 
 def _distance(value: float | None, end: float | None) -> float | None:

@@ -32,7 +32,7 @@ class Estimate:
         Rows that entered, and distinct clusters among them.
     method
         What gave the interval: ``student_t``, ``wilson``, ``bonett_price``, ``mover``,
-        ``cluster_bootstrap``, ``none`` (docs/statistics.md says when which).
+        ``cluster_bootstrap``, ``jackknife``, ``none`` (docs/statistics.md says when which).
     lower_is_better
         Direction of the metric.
     signed

@@ -43,6 +43,9 @@ TRANSFORMS: Registry[type[Transform]] = Registry(
         "downscale": "vlm_eval.transforms.geometry:Downscale",
         "max_side": "vlm_eval.transforms.geometry:MaxSide",
         "text_overlay": "vlm_eval.transforms.overlay:TextOverlay",
+        "low_pass": "vlm_eval.transforms.spectral:LowPass",
+        "high_pass": "vlm_eval.transforms.spectral:HighPass",
+        "dc_only": "vlm_eval.transforms.spectral:DcOnly",
     },
     "vlm_eval.transforms",
 )

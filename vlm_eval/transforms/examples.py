@@ -13,6 +13,7 @@ from vlm_eval.transforms.base import TRANSFORMS, Transform
 
 Options = Mapping[str, Any]
 SHIFTS = (-16, -12, -8, -4, 4, 8, 12, 16)
+CUTOFFS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 _PHRASE = "Answer is B"
 
 EXAMPLES: Mapping[str, tuple[Options, ...]] = {
@@ -37,6 +38,9 @@ EXAMPLES: Mapping[str, tuple[Options, ...]] = {
     "text_overlay": tuple(
         {"text": _PHRASE, "kind": kind} for kind in ("semantic", "random", "empty")
     ),
+    "low_pass": tuple({"cutoff": cutoff} for cutoff in CUTOFFS),
+    "high_pass": tuple({"cutoff": cutoff} for cutoff in CUTOFFS),
+    "dc_only": ({},),
     "flip": ({},),
     "gaussian_noise": tuple({"sigma": sigma} for sigma in (0.05, 0.1, 0.2)),
     "jpeg": tuple({"quality": quality} for quality in (50, 25, 10)),
