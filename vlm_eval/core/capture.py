@@ -31,8 +31,9 @@ class CaptureSpec:
         that completes a stop string.
         ``vision_grid``: the image's features as the language model gets them, on their grid.
     layers
-        At which layers: ``all``; a number k for the last k; or a list of indices. Layer 0 is the
-        embeddings, layer l the residual stream after block l; negative ones count from the end.
+        At which layers: ``all``; a number k for the last k, or all if there are fewer; or a list of
+        indices. Layer 0 is the embeddings, layer l the residual stream after block l; negative ones
+        count from the end.
     norm
         Whether the states of the last layer are taken before the final norm, after it, or both.
     answers
@@ -68,7 +69,7 @@ class CaptureSpec:
         if self.layers == "all":
             asked = tuple(range(count))
         elif isinstance(self.layers, int):
-            asked = tuple(range(-self.layers, 0))
+            asked = tuple(range(-min(self.layers, count), 0))
         else:
             asked = self.layers
         for layer in asked:

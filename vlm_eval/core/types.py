@@ -7,7 +7,7 @@ back; the two are joined by id. A *record* is the trial's line on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -26,9 +26,17 @@ def condition_key(condition: Condition) -> str:
     return ",".join(f"{name}={level}" for name, level in condition.items())
 
 
-@dataclass(frozen=True)
+def condition_keys(conditions: Iterable[Condition]) -> list[str]:
+    """Return the printed form of each condition; many may be one object, which is printed once."""
+    given = list(conditions)
+    distinct = {id(condition): condition for condition in given}
+    keys = {number: condition_key(condition) for number, condition in distinct.items()}
+    return [keys[id(condition)] for condition in given]
+
+
+@dataclass(frozen=True, eq=False)
 class ImageRef:
-    """An image that is not decoded yet.
+    """An image that is not decoded yet. Images of one key are equal.
 
     Attributes
     ----------
@@ -43,8 +51,14 @@ class ImageRef:
     """
 
     key: str
-    load: Callable[[], Image.Image] = field(compare=False, repr=False)
-    label: str = field(default="", compare=False)
+    load: Callable[[], Image.Image] = field(repr=False)
+    label: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, ImageRef) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
 
 @dataclass(frozen=True)
@@ -188,12 +202,18 @@ class Answer:
         For each option, the number of its tokens in that sum.
     finish
         ``stop`` (the model ended), ``length`` (cut at max_new_tokens) or ``scored``.
+    prompt_tokens
+        Tokens of the conversation, those of its images too; None if the backend cannot tell.
+    image_tokens
+        How many of these are its images'; None if the backend cannot tell.
     """
 
     text: str | None = None
     logprobs: tuple[float, ...] | None = None
     token_counts: tuple[int, ...] | None = None
     finish: Literal["stop", "length", "scored"] = "stop"
+    prompt_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 FailureKind: TypeAlias = Literal[

@@ -11,11 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import TypeAlias
+from functools import partial
+from typing import TypeAlias, cast
 
+from vlm_eval.core.capture import Captured
 from vlm_eval.core.errors import ModelError, TaskError
 from vlm_eval.core.types import Answer, Failure, Outcome, Request, Response, condition_key
-from vlm_eval.models.base import Capabilities, Model
+from vlm_eval.models.base import Capabilities, Captures, Model
+from vlm_eval.runner.captures import CaptureIndex
+from vlm_eval.runner.capturing import CaptureWriter, Reduction, Wish, nothing
 from vlm_eval.runner.progress import Progress
 from vlm_eval.runner.records import Record, RecordIndex, RecordWriter, record_key
 from vlm_eval.tasks.rendering import FIRST_ANSWER
@@ -37,6 +41,8 @@ class Executor:
         What is recorded, and where more is recorded.
     progress
         Told of every record.
+    captures, shards
+        What is captured, and where more is written; None if nothing is to be captured.
     retry_failures
         Ask again where a failure is recorded.
     """
@@ -48,12 +54,22 @@ class Executor:
         writer: RecordWriter,
         progress: Progress,
         *,
+        captures: CaptureIndex | None = None,
+        shards: CaptureWriter | None = None,
         retry_failures: bool = False,
     ) -> None:
         self._model, self._index, self._writer = model, index, writer
         self._progress, self._answered_only = progress, retry_failures
+        self._captures, self._shards, self._reduce = captures, shards, Reduction()
+        self._wish: Wish | None = None
 
-    def run(self, task: Task, unit: Iterable[Trial], elsewhere: Container[str] = ()) -> None:
+    def run(
+        self,
+        task: Task,
+        unit: Iterable[Trial],
+        elsewhere: Container[str] = (),
+        wish: Wish | None = None,
+    ) -> None:
         """Ask and record one unit.
 
         Parameters
@@ -65,18 +81,25 @@ class Executor:
         elsewhere
             Requests that another unit asks: trials of these are recorded if the answer is there
             already, and else left out. :func:`fill` records them when that unit is done.
+        wish
+            Which trials are captured, if the model can; None for none. What is captured is on the
+            disk when this returns.
 
         Raises
         ------
         ModelError
             If the backend leaves a request out, answers one twice, or one that was not asked.
         RunError
-            If a record cannot be written; what was recorded stays.
+            If a record or a shard cannot be written; what was recorded stays.
         """
+        able = self._model.capabilities.capture and self._shards is not None
+        self._wish = wish if able else None
         trials = list(unit)
         self._run(task, (trial for trial in trials if trial.follow is None), elsewhere)
         if any(trial.follow is not None for trial in trials):
             self._run(task, self._given(task, trials))
+        if self._shards is not None:
+            self._shards.flush()
 
     def _given(self, task: Task, trials: Sequence[Trial]) -> Iterator[Trial]:
         """Yield the trials that follow others as they are asked; record those that cannot be."""
@@ -106,35 +129,78 @@ class Executor:
     def _run(self, task: Task, unit: Iterable[Trial], elsewhere: Container[str] = ()) -> None:
         waiting: dict[str, list[Trial]] = {}
         for trial in unit:
-            if not self.recorded(trial):
+            if not self.recorded(trial, captured=trial.request.id not in elsewhere):
                 waiting.setdefault(trial.request.id, []).append(trial)
         scored: list[Request] = []
         generated: list[Request] = []
+        captured: list[Request] = []
         for identity, trials in waiting.items():
             request = trials[0].request
             earlier = self._index.asked(identity, answered=self._answered_only)
             why_not = unsupported(request, self._model.capabilities)
-            if earlier is not None:
+            lacks = any(map(self._lacks_states, trials))
+            if earlier is not None and (
+                earlier.failure is not None or identity in elsewhere or not lacks
+            ):
                 self._record(task, trials, outcome_of(earlier), 0.0)
             elif identity in elsewhere:
                 continue
             elif why_not is not None:
                 self._record(task, trials, Failure("unsupported", why_not, attempts=0), 0.0)
+            elif lacks:
+                captured.append(request)
             elif request.choices is not None:
                 scored.append(request)
             else:
                 generated.append(request)
+        states: dict[str, Captured | None] = {}
         for ask, requests in (
             (self._model.loglikelihood, scored),
             (self._model.generate, generated),
+            (partial(self._capture, states), captured),
         ):
             for request, response in joined(ask, requests):
                 outcome = checked(request, response.outcome)
-                self._record(task, waiting[request.id], outcome, response.seconds)
+                if request.id in states and isinstance(outcome, Answer):
+                    self._keep(task, request.id, states[request.id])
+                states.clear()
+                # What was asked again for its states alone keeps the answer that it has.
+                new = [t for t in waiting[request.id] if not self.recorded(t, captured=False)]
+                self._record(task, new, outcome, response.seconds)
+                self._progress.tick()
 
-    def recorded(self, trial: Trial) -> bool:
-        """Whether a trial needs no work."""
-        return self._index.has(_key(trial), answered=self._answered_only)
+    def _capture(
+        self, states: dict[str, Captured | None], requests: Sequence[Request]
+    ) -> Iterator[Response]:
+        """Yield responses; what was captured with each is in ``states`` then."""
+        assert self._wish is not None
+        model = cast("Captures", self._model)
+        for response, captured in model.capture(requests, self._wish.capture.to_spec()):
+            states[response.request_id] = captured
+            yield response
+
+    def _keep(self, task: Task, request: str, captured: Captured | None) -> None:
+        assert self._wish is not None
+        assert self._shards is not None
+        assert self._captures is not None
+        capture = self._wish.capture
+        kept = nothing(request, capture) if captured is None else self._reduce(captured, capture)
+        self._shards.append(task.name, kept)
+        self._captures.note(request)
+
+    def recorded(self, trial: Trial, *, captured: bool = True) -> bool:
+        """Whether a trial needs no work: it is recorded and, if it is to be, ``captured``."""
+        key = _key(trial)
+        if not self._index.has(key, answered=self._answered_only):
+            return False
+        lacks = captured and self._lacks_states(trial)
+        return not (lacks and self._index.has(key, answered=True))
+
+    def _lacks_states(self, trial: Trial) -> bool:
+        """Say whether a trial is to be captured, if it can be answered, and is not."""
+        if self._wish is None or self._captures is None:
+            return False
+        return self._wish(trial) and trial.request.id not in self._captures
 
     def _record(
         self, task: Task, trials: Iterable[Trial], outcome: Outcome, seconds: float
@@ -165,7 +231,7 @@ def fill(
             index.add(record, writer.append(record))
 
 
-def _key(trial: Trial) -> str:
+def _key(trial: Trial) -> bytes:
     return record_key(trial.task, trial.sample_id, trial.condition, trial.request.id)
 
 
@@ -259,6 +325,7 @@ def make_record(task: Task, trial: Trial, outcome: Outcome, seconds: float) -> R
         finish=None if failed else answer.finish,
         logprobs=answer.logprobs,
         token_counts=answer.token_counts,
+        tokens=_tokens(answer),
         answer=found.answer,
         parser_rule=found.parser_rule or None,
         literal_answer=found.literal_answer,
@@ -269,6 +336,11 @@ def make_record(task: Task, trial: Trial, outcome: Outcome, seconds: float) -> R
     )
 
 
+def _tokens(answer: Answer) -> dict[str, int] | None:
+    known = {"prompt": answer.prompt_tokens, "image": answer.image_tokens}
+    return {name: count for name, count in known.items() if count is not None} or None
+
+
 def outcome_of(record: Record) -> Outcome:
     """Return what the model said, from a record."""
     if record.failure is not None:
@@ -277,5 +349,7 @@ def outcome_of(record: Record) -> Outcome:
         text=record.raw,
         logprobs=record.logprobs,
         token_counts=record.token_counts,
+        prompt_tokens=(record.tokens or {}).get("prompt"),
+        image_tokens=(record.tokens or {}).get("image"),
         finish=record.finish or "stop",  # type: ignore[arg-type]
     )

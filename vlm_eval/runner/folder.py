@@ -19,13 +19,22 @@ from typing import Any
 from vlm_eval.core.errors import RunError
 
 RUN, RESULTS, RECORDS, WORK = "run.json", "results.json", "records", "work"
+CAPTURES = "captures"
 SCHEMA = 1  # of run.json
 
 
 def write_atomic(path: Path, text: str) -> None:
     """Replace a file by a text: readers see the old file or the new one, never a part.
 
-    The text goes to a new file in the same folder, is brought to the disk, and takes the name in
+    Parameters and errors are those of :func:`write_bytes`.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file: readers see the old one or the new one, never a part.
+
+    The content goes to a new file in the same folder, is brought to the disk, and takes the name in
     one step; then the folder is brought to the disk, so that the name survives a power cut too.
 
     Raises
@@ -36,8 +45,8 @@ def write_atomic(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         try:
-            with temporary.open("x", encoding="utf-8") as file:
-                file.write(text)
+            with temporary.open("xb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -90,6 +99,15 @@ class RunFolder:
         return self.records / f"rank-{rank:03d}.jsonl"
 
     @property
+    def captures(self) -> Path:
+        """The folder of the captured states; not there if none were captured."""
+        return self.path / CAPTURES
+
+    def captures_of(self, rank: int) -> Path:
+        """Return the folder of the shards of a process, by its number."""
+        return self.captures / f"rank-{rank:03d}"
+
+    @property
     def work(self) -> Path:
         """The folder where the processes of a run share out work; gone when it is done."""
         return self.path / WORK
@@ -131,8 +149,8 @@ class RunFolder:
         Parameters
         ----------
         manifest
-            What is asked, see :mod:`vlm_eval.runner.provenance`: all of it but ``sessions`` must
-            be equal for a run to be continued.
+            What is asked, see :mod:`vlm_eval.runner.provenance`: all of it but ``sessions``,
+            ``groups`` and where data lies must be equal for a run to be continued.
         resume
             Whether a run may be there already.
 
@@ -221,21 +239,28 @@ def free_folder(root: Path, name: str) -> Path:
 
 
 def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], *, where: str) -> None:
-    for name, old, new in _differences(before, json.loads(to_json(now)), ()):
-        if name.partition(".")[0] != "sessions":
+    for path, old, new in _differences(before, json.loads(to_json(now)), ()):
+        if not _may_differ(path):
             raise RunError(
-                f"holds another run: {name} was {_short(old)} and is now {_short(new)}",
+                f"holds another run: {'.'.join(path)} was {_short(old)} and is now {_short(new)}",
                 where=where,
                 hint="give --resume what the run was begun with, or choose another --output_path",
             )
 
 
-def _differences(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any, Any]]:
+def _may_differ(path: tuple[str, ...]) -> bool:
+    """Say whether a run goes on with another value: of data, its digest says if it is the same."""
+    return path[0] in ("sessions", "groups") or (path[0], path[2:]) == ("tasks", ("data", "place"))
+
+
+def _differences(
+    old: Any, new: Any, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*new, *(k for k in old if k not in new)]:
             yield from _differences(old.get(key), new.get(key), (*path, str(key)))
     elif old != new:
-        yield ".".join(path), old, new
+        yield path, old, new
 
 
 def _short(value: Any) -> str:

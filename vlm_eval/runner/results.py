@@ -30,8 +30,8 @@ class Counts:
     answered, failed, missing
         Trials with an answer, with a failure, and without a record; their sum is ``trials``.
     unparsed
-        Answered trials in whose answer the parser found nothing, or whose options tie (wrong, but
-        counted apart; ``rules`` tells which).
+        Answered trials in whose answer the parser found nothing, or whose options tie and none is
+        taken (wrong, but counted apart; ``rules`` tells which).
     rules
         Answered trials by the parser rule that fired.
     literal_rules
@@ -40,6 +40,8 @@ class Counts:
         Failed trials by kind.
     samples, clusters
         Distinct samples and clusters among the recorded trials.
+    captured
+        Answered trials whose hidden states are in the run folder.
     """
 
     trials: int
@@ -53,6 +55,7 @@ class Counts:
     failures: Mapping[str, int]
     samples: int
     clusters: int
+    captured: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,9 @@ class TaskResult:
         Model seconds, each request counted once.
     estimates, comparisons
         What the task's metrics gave, in their order.
+    not_captured
+        Why there are no hidden states though the task asks for some; None where there are, or the
+        task asks for none.
     """
 
     task: str
@@ -82,6 +88,47 @@ class TaskResult:
     seconds: float
     estimates: tuple[Estimate, ...]
     comparisons: tuple[Comparison, ...]
+    not_captured: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the task's entry in ``results.json``."""
+        entry: dict[str, Any] = _plain(self)
+        return entry
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TaskResult:
+        """Rebuild the result from a task's entry."""
+        return cls(
+            **{
+                **value,
+                "counts": Counts(**value["counts"]),
+                "estimates": tuple(Estimate(**e) for e in value["estimates"]),
+                "comparisons": tuple(Comparison(**c) for c in value["comparisons"]),
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupResult:
+    """Means over the tasks of a group, each task weighing the same.
+
+    Attributes
+    ----------
+    group, title
+        From the group file.
+    tasks
+        The tasks that are averaged.
+    synthetic
+        Whether the data of any of them are a generated stand-in.
+    estimates
+        The means, named as the tasks' own.
+    """
+
+    group: str
+    title: str
+    tasks: tuple[str, ...]
+    synthetic: bool
+    estimates: tuple[Estimate, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +151,11 @@ class Results:
         Lines of those files that are no records (what a kill or a power cut tore).
     finished
         When this was computed, UTC, ISO 8601.
+    groups
+        Means over tasks, of groups that ask for them.
+    captures
+        ``{"requests", "shards", "bytes", "faults"}`` of the captured states: how many requests and
+        files, and files that cannot be read and why. Empty if there are none.
     """
 
     model: str
@@ -113,6 +165,8 @@ class Results:
     records: Mapping[str, Mapping[str, Any]] = field(repr=False)
     torn: int
     finished: str
+    groups: tuple[GroupResult, ...] = ()
+    captures: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def complete(self) -> bool:
@@ -139,8 +193,10 @@ class Results:
             "model": self.model,
             "finished": self.finished,
             "complete": self.complete,
-            "tasks": {task.task: _plain(task) for task in self.tasks},
+            "tasks": {task.task: task.to_json() for task in self.tasks},
+            "groups": {group.group: _plain(group) for group in self.groups},
             "records": {name: dict(entry) for name, entry in self.records.items()},
+            "captures": dict(self.captures),
             "torn": self.torn,
             "run": dict(self.run),
         }
@@ -160,24 +216,26 @@ class Results:
                 where=str(folder),
                 hint="run: vlm_eval score",
             )
-        tasks = tuple(
-            TaskResult(
+        tasks = tuple(map(TaskResult.from_json, value["tasks"].values()))
+        groups = tuple(
+            GroupResult(
                 **{
-                    **task,
-                    "counts": Counts(**task["counts"]),
-                    "estimates": tuple(Estimate(**e) for e in task["estimates"]),
-                    "comparisons": tuple(Comparison(**c) for c in task["comparisons"]),
+                    **group,
+                    "tasks": tuple(group["tasks"]),
+                    "estimates": tuple(Estimate(**e) for e in group["estimates"]),
                 }
             )
-            for task in value["tasks"].values()
+            for group in value.get("groups", {}).values()
         )
         kept = {name: value[name] for name in ("model", "run", "records", "torn", "finished")}
-        return cls(folder=folder, tasks=tasks, **kept)
+        captures = value.get("captures", {})
+        return cls(folder=folder, tasks=tasks, groups=groups, captures=captures, **kept)
 
     def to_frame(self) -> pd.DataFrame:
         """Return every number as a pandas table, one row an estimate or a comparison.
 
-        Columns: ``model``, ``task``, ``kind`` (``estimate`` or ``comparison``), then the fields of
+        Columns: ``model``, ``task``, ``kind`` (``estimate``, ``comparison``, or ``macro``, whose
+        ``task`` is the group), then the fields of
         :class:`~vlm_eval.stats.results.Estimate` and
         :class:`~vlm_eval.stats.results.Comparison`; what a row's kind does not have, or is
         unknown, is missing. ``where`` and ``dropped`` are mappings.
@@ -189,6 +247,11 @@ class Results:
             for task in self.tasks
             for kind, numbers in (("estimate", task.estimates), ("comparison", task.comparisons))
             for number in numbers
+        ]
+        rows += [
+            {"model": self.model, "task": group.group, "kind": "macro", **_plain(number)}
+            for group in self.groups
+            for number in group.estimates
         ]
         names = [f.name for kind in (Estimate, Comparison) for f in dataclasses.fields(kind)]
         return pd.DataFrame(rows, columns=["model", "task", "kind", *dict.fromkeys(names)])

@@ -1,0 +1,97 @@
+"""Measures what capturing hidden states costs: runs of ``tiny`` with and without, interleaved.
+
+    python benchmarks/capture.py --rounds 5
+
+Every trial is captured, at every layer. A run is all that ``evaluate`` does, from planning to
+``results.json``; loading the model is not counted. CPU seconds, the fewest of all rounds, since
+other work on the machine can only add to them. Beside it the median of the ratios of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from vlm_eval import evaluate
+from vlm_eval.models.registry import load_model
+
+TASK = """\
+task: captured
+version: 1.0.0
+title: A task whose states are kept
+data: {source: scenes, count: COUNT, questions: 4}
+sample_id: "{{ scene_id }}-{{ object | replace(' ', '_') }}"
+cluster: "{{ scene_id }}"
+factors: {blur: [none, weak, strong], wording: [plain, polite]}
+image:
+  transform:
+    - {name: gaussian_blur, kernel: 3, when: "blur == 'weak'"}
+    - {name: gaussian_blur, kernel: 9, when: "blur == 'strong'"}
+prompt:
+  content:
+    - {image: image}
+    - text: "{{ 'Please: ' if wording == 'polite' }}is there a {{ object }}? Yes or No."
+output: {kind: choice, choices: ["Yes", "No"]}
+gold: "{{ present }}"
+parser: {name: yes_no}
+metrics: [accuracy]
+capture: {sites: [SITES], layers: all, norm: both, samples: null}
+"""
+SITES = {
+    "prompt_last": "prompt_last",
+    "prompt_last, vision_mean, vision_grid (energy)": "prompt_last, vision_mean, vision_grid",
+    "the same and answer_mean": "prompt_last, vision_mean, vision_grid, answer_mean",
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--scenes", type=int, default=16, help="24 trials each")
+    parser.add_argument("--output", choices=["choice", "generate"], default="choice")
+    arguments = parser.parse_args()
+    print("| sites | CPU s without | with | overhead, % | median of rounds, % | bytes a request |")
+    print("|---|---|---|---|---|---|")
+    for name, sites in SITES.items():
+        text = TASK.replace("COUNT", str(arguments.scenes)).replace("SITES", sites)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "captured.yaml").write_text(text)
+            measure(Path(folder), capture=True, output=arguments.output)  # warms up
+            pairs, size = [], 0
+            for number in range(arguments.rounds):
+                found = {}
+                for capture in (True, False) if number % 2 else (False, True):
+                    found[capture], stored = measure(
+                        Path(folder), capture=capture, output=arguments.output
+                    )
+                    size = max(size, stored)
+                pairs.append((found[False], found[True]))
+        without, with_ = (min(times) for times in zip(*pairs, strict=True))
+        typical = median(100 * (b / a - 1) for a, b in pairs)
+        print(
+            f"| {name} | {without:.2f} | {with_:.2f} | {100 * (with_ / without - 1):.1f} | "
+            f"{typical:.1f} | {size:,} |",
+            flush=True,
+        )
+
+
+def measure(folder: Path, *, capture: bool, output: str) -> tuple[float, int]:
+    """Run once; return its CPU seconds and the bytes stored a request."""
+    model = load_model("tiny")
+    with tempfile.TemporaryDirectory() as place:
+        began = time.process_time()
+        results = evaluate(
+            model, "captured", include_path=folder, output_path=Path(place) / "run",
+            capture=capture, output=output, progress=False,
+        )  # fmt: skip
+        seconds = time.process_time() - began
+    stored = results.captures
+    return seconds, stored["bytes"] // stored["requests"] if stored else 0
+
+
+if __name__ == "__main__":
+    main()
