@@ -213,3 +213,24 @@ def test_an_answer_is_read_three_ways(folder, text, canonical, literal, lmms):
     assert found.scores["accuracy"] == float(canonical == "51")
     assert found.scores["bias"] == float(canonical == "50")
     assert found.scores["accuracy_literal"] == float(literal == "51")
+
+
+def test_originals_are_marked():
+    made = build(SOURCES, {"name": "vlmbias", "embedded": True, "originals": True}, where=None)
+    rows = list(made.rows())
+    assert len(rows) == 240
+    assert sum(row["altered"] for row in rows) == 120
+    for row in rows:
+        assert row["altered"] == (row["answer"] != row["bias"])
+    assert len({row["object"] for row in rows}) == 120
+    plain = build(SOURCES, {"name": "vlmbias", "embedded": True}, where=None)
+    assert all("altered" not in row for row in plain.rows())
+
+
+def test_an_original_without_a_known_answer_agrees_with_itself(folder):
+    rows = [item(1), item(2, ground_truth="50", expected_bias=None)]
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    made = build(SOURCES, {"name": "vlmbias", "path": str(folder), "originals": True}, where=None)
+    assert [(row["answer"], row["bias"], row["altered"]) for row in made.rows()] == [
+        ("51", "50", True), ("50", "50", False),
+    ]  # fmt: skip

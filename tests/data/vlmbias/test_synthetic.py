@@ -39,3 +39,16 @@ def test_counts_are_those_of_the_picture():
         if row["prompt"].startswith("How many legs"):
             feet = pixels[int(0.85 * SIZE)]
             assert runs(feet) == 2 * int(row["ground_truth"]) + 1
+
+
+def test_originals_have_the_known_count_and_change_nothing_else():
+    plain, both = list(drawn(9, 0)), list(drawn(9, 0, originals=True))
+    assert len(both) == 2 * len(plain)
+    altered = [row for row in both if row["ID"].startswith("drawn")]
+    assert [{**row, "image": row["image"].key} for row in altered] == [
+        {**row, "image": row["image"].key} for row in plain
+    ]
+    for row in both:
+        original = row["ID"].startswith("original")
+        assert (row["ground_truth"] == row["expected_bias"]) == original
+    assert len({row["image"].key for row in both}) == 18

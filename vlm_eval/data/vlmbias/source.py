@@ -75,6 +75,10 @@ class VlmBias:
     questions
         Values of ``type_of_question`` to take, where the data has that column. Q3 is identification
         and has no number.
+    originals
+        Add the unaltered pictures, whose right answer is the one that everybody knows: split
+        ``original`` of the hub data set, or drawn ones; a local copy is taken as it is. Rows then
+        have a field ``altered`` too, and ``bias`` is never None.
     count, seed
         Number of things drawn and their seed, with ``embedded``.
     """
@@ -87,6 +91,7 @@ class VlmBias:
     revision: str | None = None
     topics: tuple[str, ...] | str | None = None
     questions: tuple[str, ...] = ("Q1", "Q2")
+    originals: bool = False
     count: Annotated[int, Field(ge=1)] = 60
     seed: int = 0
 
@@ -126,7 +131,8 @@ class VlmBias:
     @cached_property
     def _loaded(self) -> Loaded:
         if self.embedded:
-            return self._chosen([dict(row) for row in drawn(self.count, self.seed)], "drawn")
+            made = drawn(self.count, self.seed, originals=self.originals)
+            return self._chosen(list(made), "drawn")
         table = self._table()
         image = "image" if "image" in table.columns else "image_path"
         missing = [name for name in (*_NEEDED, image) if name not in table.columns]
@@ -144,9 +150,8 @@ class VlmBias:
             hub = self.path
         if hub is None:
             raise MissingData("no copy of VLMs are Biased is named", layout=LAYOUT, hub=HUB)
-        return open_hub(
-            hub, split=self.split, config=self.config, revision=self.revision, layout=LAYOUT
-        )
+        split = f"{self.split}+original" if self.originals else self.split
+        return open_hub(hub, split=split, config=self.config, revision=self.revision, layout=LAYOUT)
 
     def _chosen(self, cells: list[dict[str, Any]], where: str) -> Loaded:
         found = list(dict.fromkeys(row["topic"] for row in cells))
@@ -164,11 +169,17 @@ class VlmBias:
             elif _first_integer(row["ground_truth"]) is None:
                 left_out["right answer is no number"] += 1
             else:
-                rows.append(_row(row))
+                rows.append(self._with_originals(_row(row)))
         if not rows:
             hint = "check data.split, data.topics and data.questions"
             raise DataError("no row has a number for its answer", where=where, hint=hint)
         return Loaded(tuple(rows), left_out, tuple(absent))
+
+    def _with_originals(self, row: Row) -> Row:
+        if not self.originals:
+            return row
+        bias = row["answer"] if row["bias"] is None else row["bias"]
+        return {**row, "bias": bias, "altered": row["answer"] != bias}
 
     def _fallbacks(self) -> str | None:
         rows = self._loaded.rows

@@ -153,7 +153,7 @@ THINGS: tuple[Thing, ...] = (
 )  # fmt: skip
 
 
-def drawn(count: int, seed: int) -> Iterator[dict[str, Any]]:
+def drawn(count: int, seed: int, *, originals: bool = False) -> Iterator[dict[str, Any]]:
     """Yield the two questions about each of ``count`` drawn things, with the data set's columns.
 
     Parameters
@@ -162,6 +162,8 @@ def drawn(count: int, seed: int) -> Iterator[dict[str, Any]]:
         Number of pictures; consecutive ones go round the things.
     seed
         Fixes every picture; picture ``i`` does not depend on ``count``.
+    originals
+        Whether each is followed by one with as many parts as everybody knows.
 
     Yields
     ------
@@ -173,22 +175,30 @@ def drawn(count: int, seed: int) -> Iterator[dict[str, Any]]:
         thing = THINGS[index % len(THINGS)]
         rng = derive_rng(seed, "vlmbias", index)
         parts = thing.known + (1 if thing.known < 5 or rng.random() < 0.5 else -1)
-        paint = _PAINTS[int(rng.integers(len(_PAINTS)))]
-        image = _image(thing, parts, paint, int(rng.integers(2**31)))
-        name = f"drawn_{index:04d}"
-        for question, text in (("Q1", thing.how_many), ("Q2", thing.count)):
-            yield {
-                "ID": f"{name}_{question}",
-                "image": image,
-                "image_path": f"{name}_px{SIZE}.png",
-                "topic": thing.topic,
-                "sub_topic": thing.sub_topic,
-                "prompt": f"{text} {ANSWER}",
-                "ground_truth": str(parts),
-                "expected_bias": str(thing.known),
-                "type_of_question": question,
-                "pixel": SIZE,
-            }
+        yield from _asked(thing, parts, rng, f"drawn_{index:04d}")
+        if originals:
+            rng = derive_rng(seed, "vlmbias original", index)
+            yield from _asked(thing, thing.known, rng, f"original_{index:04d}")
+
+
+def _asked(
+    thing: Thing, parts: int, rng: np.random.Generator, name: str
+) -> Iterator[dict[str, Any]]:
+    paint = _PAINTS[int(rng.integers(len(_PAINTS)))]
+    image = _image(thing, parts, paint, int(rng.integers(2**31)))
+    for question, text in (("Q1", thing.how_many), ("Q2", thing.count)):
+        yield {
+            "ID": f"{name}_{question}",
+            "image": image,
+            "image_path": f"{name}_px{SIZE}.png",
+            "topic": thing.topic,
+            "sub_topic": thing.sub_topic,
+            "prompt": f"{text} {ANSWER}",
+            "ground_truth": str(parts),
+            "expected_bias": str(thing.known),
+            "type_of_question": question,
+            "pixel": SIZE,
+        }
 
 
 def _image(thing: Thing, parts: int, paint: Colour, seed: int) -> ImageRef:
