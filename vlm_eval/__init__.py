@@ -17,18 +17,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vlm_eval.comparison.compare import compare
     from vlm_eval.core.errors import VlmEvalError
+    from vlm_eval.internals.findings import Findings
     from vlm_eval.reports.api import report
     from vlm_eval.runner.api import evaluate, score
     from vlm_eval.runner.results import Counts, Results, TaskResult
+    from vlm_eval.runner.study import analyze
     from vlm_eval.stats.results import Comparison, Estimate
 
 __all__ = [
     "Comparison",
     "Counts",
     "Estimate",
+    "Findings",
     "Results",
     "TaskResult",
     "VlmEvalError",
+    "analyze",
     "compare",
     "evaluate",
     "report",
@@ -39,9 +43,11 @@ _HOME = {
     "Comparison": "vlm_eval.stats.results",
     "Counts": "vlm_eval.runner.results",
     "Estimate": "vlm_eval.stats.results",
+    "Findings": "vlm_eval.internals.findings",
     "Results": "vlm_eval.runner.results",
     "TaskResult": "vlm_eval.runner.results",
     "VlmEvalError": "vlm_eval.core.errors",
+    "analyze": "vlm_eval.runner.study",
     "compare": "vlm_eval.comparison.compare",
     "evaluate": "vlm_eval.runner.api",
     "report": "vlm_eval.reports.api",

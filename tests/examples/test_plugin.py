@@ -91,6 +91,12 @@ def test_its_task_is_validated_and_asked_of_its_model(vlm_eval, tmp_path):
     assert estimates["accuracy", (("points_to", "right"), ("view", "mirrored"))] == 1.0
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert run["model"]["word"] == "left"
+    kinds = {
+        "data source": "sources", "transform": "transforms", "parser": "parsers",
+        "scorer": "scorers", "metric": "metrics", "task": "tasks",
+    }  # fmt: skip
+    used = {f"{kind} {ADDED[key]}": FROM for kind, key in kinds.items()}
+    assert run["sessions"][0]["plugins"] == {**used, "model backend plugin-model": FROM}
 
 
 def test_its_model_is_among_the_names_that_are_suggested(vlm_eval):

@@ -316,3 +316,13 @@ def test_a_moved_run_is_reported_from_where_it_lies(make_run) -> None:
     shutil.rmtree(run / "report")
     moved = run.rename(run.parent / "moved")
     assert files(report(moved).parent) == one
+
+
+def test_means_over_tasks_are_on_the_page_of_the_run(tmp_path):
+    vlm_eval.evaluate("mock", "mis,mic", limit=2, output_path=tmp_path / "run", progress=False)
+    report(tmp_path / "run", out=tmp_path / "report")
+    page = Page((tmp_path / "report" / "index.html").read_text())
+    text = " ".join("".join(page.texts).split())
+    assert "mischief: means of 2 tasks" in text
+    assert "Each weighs the same: mis, mic." in text
+    assert "confirm_minus_reject" in text

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vlm_eval.core.errors import UsageError
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from vlm_eval.internals.findings import Findings
 
 T = TypeVar("T")
+# Up to a comma that stands in no brackets (of two levels at most).
+_ITEM = re.compile(r"(?:[^,\[{]|\[[^\]]*\]?|\{(?:[^{}\[]|\[[^\]]*\]|\{[^}]*\})*\}?)+")
 SUMMARY = (
     "Carry out an analysis of the inside of a model (probe, steer, replace, patch, attack, "
     "spectrum) on a task of a finished run, or with --model and --task on a new run. What is found "
@@ -32,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--options", metavar="K=V,...",
-        help="the analysis's own options (docs/internals.md); they go before the task file's",
+        help="the analysis's own options (docs/internals.md), which go before the task file's; "
+        "lists and mappings as in the task file: modes=[low,high]",
     )  # fmt: skip
     parser.add_argument(
         "--data", metavar="PATH", help="where the task's data lies, if it lies elsewhere now"
@@ -41,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", metavar="T", help="as for `vlm_eval run` (default: the run's)")
     parser.add_argument("--model", metavar="M", help="evaluate this model on --task first")
     parser.add_argument("--model_args", metavar="K=V,...", help="with --model: see docs/models.md")
+    parser.add_argument("--include_path", metavar="DIR", help="with --model: a folder of own tasks")
     parser.add_argument("--limit", type=int, metavar="N", help="with --model: samples of the task")
     parser.add_argument("--full", action="store_true", help="print every number")
     parser.add_argument("--quiet", action="store_true", help="no progress, no table")
@@ -49,7 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Analyse, print and draw."""
     from vlm_eval.internals.base import ANALYSES
-    from vlm_eval.models.args import parse_args
     from vlm_eval.runner.study import analyze
 
     ANALYSES.origin(args.analysis)  # a wrong name shows before anything is asked
@@ -67,10 +71,42 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         dtype=args.dtype,
         track=None if args.quiet else tracked,
-        **parse_args(args.options),
+        **options_of(args.options),
     )
     _show(found, folder, args)
     return 0
+
+
+def options_of(text: str | None) -> dict[str, Any]:
+    """Return the options in ``key=value,key=value``; a value in brackets or braces is YAML.
+
+    A bare ``key`` is true, and ``none`` is no value. Other values are text, which the analysis
+    turns into what it takes.
+
+    >>> options_of("modes=[low,high],samples=5")
+    {'modes': ['low', 'high'], 'samples': '5'}
+
+    Raises
+    ------
+    UsageError
+        If a key is empty or given twice, or brackets do not close.
+    """
+    import yaml
+
+    options: dict[str, Any] = {}
+    for item in _ITEM.findall(text or ""):
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not key or key in options:
+            what = "has no key" if not key else "is given twice"
+            raise UsageError(f"option {item.strip()!r} {what}", hint="write key=value,key=value")
+        try:
+            structured = value.startswith(("[", "{"))
+            options[key] = yaml.safe_load(value) if structured else value if equals else "true"
+        except yaml.YAMLError as error:
+            raise UsageError(f"option {key!r}: {value!r} is no list or mapping") from error
+        if value.lower() in {"none", "null"}:
+            options[key] = None
+    return options
 
 
 def _evaluated(args: argparse.Namespace) -> Path:
@@ -81,8 +117,8 @@ def _evaluated(args: argparse.Namespace) -> Path:
     places = {} if args.data is None else {args.task: args.data}
     results = evaluate(
         args.model, args.task, limit=args.limit, output_path=args.run, resume=args.run is not None,
-        data=places, model_args=args.model_args, device=args.device, dtype=args.dtype,
-        progress=not args.quiet,
+        data=places, include_path=args.include_path or (), model_args=args.model_args,
+        device=args.device, dtype=args.dtype, progress=not args.quiet,
     )  # fmt: skip
     return results.folder
 
@@ -96,6 +132,9 @@ def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
 
 
 def _show(found: Findings, folder: Path, args: argparse.Namespace) -> None:
+    from vlm_eval.reports.figure import write_figure
+
+    write_figure(found, folder / "analysis" / f"{found.analysis}-{found.task}")
     if args.quiet:
         return
     from vlm_eval.cli.findings import print_findings

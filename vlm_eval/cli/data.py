@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from vlm_eval.cli.options import add_include_path
 from vlm_eval.cli.text import print_table, printable
 from vlm_eval.core.errors import UsageError, did_you_mean
 
-SUMMARY = "write data sets to disk, or check one"
+SUMMARY = "write data sets to disk, or check the data of a task"
 
 _SETS = {
     "vlm-fix": "the benchmark: instances.parquet, instances_text_only.parquet and images/",
     "vlm-fix-posttrain": "its training sets: train.parquet and test.parquet of a --split",
     "cityscapes": "drawn street scenes with masks in the layout of Cityscapes",
 }
-_CHECKED = ("cityscapes",)
 _SHOWN = 20
 _COUNT = 60
 
@@ -32,8 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make: generate a data set; check: say what a copy holds, lacks and has wrong",
     )
     sets = "; ".join(f"{name}: {what}" for name, what in _SETS.items())
-    parser.add_argument("name", metavar="NAME", help=sets)
-    parser.add_argument("root", nargs="?", type=Path, metavar="ROOT", help="of check: the copy")
+    parser.add_argument(
+        "name", metavar="NAME", help=f"of check: a task, or cityscapes; of make: {sets}"
+    )
+    parser.add_argument(
+        "root", nargs="?", metavar="ROOT", help="of check: the copy, or what else --data takes"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="of make: a new folder")
     parser.add_argument("--split", choices=["d1", "d2", "d3"], help="of vlm-fix-posttrain")
     parser.add_argument(
@@ -44,19 +48,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--count", type=int, metavar="N", help=f"of cityscapes: number of scenes ({_COUNT})"
     )
+    add_include_path(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write or check the data set; the exit status of a check is 2 if it cannot be used."""
-    if args.name not in _SETS:
-        raise UsageError(f"unknown data set {args.name!r}", hint=did_you_mean(args.name, _SETS))
     return _check(args) if args.action == "check" else _make(args)
 
 
 def _make(args: argparse.Namespace) -> int:
+    if args.name not in _SETS:
+        raise UsageError(f"unknown data set {args.name!r}", hint=did_you_mean(args.name, _SETS))
     posttrain = args.name == "vlm-fix-posttrain"
     if args.root is not None:
-        raise UsageError(f"unexpected {str(args.root)!r}", hint="make writes to --out DIR")
+        raise UsageError(f"unexpected {args.root!r}", hint="make writes to --out DIR")
     if args.out is None:
         raise UsageError("make needs --out DIR", hint="a new folder")
     if posttrain and args.split is None:
@@ -104,37 +109,27 @@ def _progress() -> Iterator[Progress]:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from vlm_eval.data.cityscapes.check import survey
+    from vlm_eval.tasks.index import TaskIndex
 
-    if args.name not in _CHECKED:
-        raise UsageError(f"{args.name} is made, not checked", hint=f"known: {', '.join(_CHECKED)}")
+    if args.name in _SETS and args.name != "cityscapes":
+        raise UsageError(f"{args.name} is made, not checked", hint="name a task")
     if args.root is None:
         raise UsageError("check needs a folder", hint=f"vlm_eval data check {args.name} ROOT")
     if any(value is not None for value in (args.out, args.split, args.count)) or args.overlap:
-        raise UsageError("check takes a folder and no options")
+        raise UsageError("check takes a task and its data, and no options")
+    name = "cityscapes-degraded" if args.name == "cityscapes" else args.name
+    task = TaskIndex(args.include_path).load(name, data=args.root)
     with _progress() as show:
-        found = survey(args.root, show)
-    if found.cities:
-        print_table(
-            [
-                {
-                    "split": city.split,
-                    "city": city.name,
-                    "images": city.images,
-                    **city.forms,
-                    "faults": len(city.faults),
-                    "remarks": len(city.remarks),
-                }
-                for city in found.cities
-            ]
-        )
-    _say("wrong", [*found.faults, *(fault for city in found.cities for fault in city.faults)])
-    _say("note", [*found.remarks, *(note for city in found.cities for note in city.remarks)])
+        found = task.check_data(show)
+    if found.counts:
+        print_table([dict(row) for row in found.counts])
+    _say("wrong", found.faults)
+    _say("note", found.notes)
     print(f"{printable(args.root)}: {'usable' if found.usable else 'not usable'}")
     return 0 if found.usable else 2
 
 
-def _say(what: str, lines: list[str]) -> None:
+def _say(what: str, lines: Sequence[str]) -> None:
     for line in lines[:_SHOWN]:
         print(f"{what}: {printable(line)}")
     if len(lines) > _SHOWN:

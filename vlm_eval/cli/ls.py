@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,8 @@ from vlm_eval.metrics.table import METRICS
 from vlm_eval.models.registry import BACKENDS, EMBEDDED, presets
 from vlm_eval.parsers.base import PARSERS
 from vlm_eval.scorers.base import SCORERS
-from vlm_eval.tasks.index import ENTRY_POINTS, Entry, TaskIndex, shipped_tasks
+from vlm_eval.tasks.index import Entry, TaskIndex
+from vlm_eval.tasks.plugins import distribution_of
 from vlm_eval.tasks.yaml import shown
 from vlm_eval.transforms.base import TRANSFORMS
 
@@ -77,17 +76,7 @@ def _from_elsewhere(rows: list[Row]) -> list[str]:
 
 def _origin(file: Path) -> str:
     """Return the distribution that a task file belongs to, or else the folder that it lies in."""
-    if file.is_relative_to(shipped_tasks().resolve()):
-        return BUILT_IN
-    for point in entry_points(group=ENTRY_POINTS):
-        try:
-            package = find_spec(point.module.partition(".")[0])
-        except ValueError:
-            continue
-        places = (package and package.submodule_search_locations) or ()
-        if point.dist and any(file.is_relative_to(Path(place).resolve()) for place in places):
-            return f"{point.dist.name} {point.dist.version}"
-    return shown(file.parent)
+    return distribution_of(file) or shown(file.parent)
 
 
 def _tasks(index: TaskIndex) -> list[Row]:

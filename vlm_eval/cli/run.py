@@ -120,6 +120,10 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
         help="with several processes: give the work of one that shows no sign of life for so long "
         "to the others; longer than a batch can take (default: 600)",
     )  # fmt: skip
+    group.add_argument(
+        "--no_capture", action="store_true",
+        help="keep no hidden states, whatever the tasks ask for",
+    )  # fmt: skip
     group.add_argument("--full", action="store_true", help="print the finest breakdowns too")
     group.add_argument("--quiet", action="store_true", help="no progress, no table")
 
@@ -163,6 +167,7 @@ def _evaluate(args: argparse.Namespace) -> Results | None:
         "device": args.device,
         "dtype": args.dtype,
         "lease": DEFAULT_LEASE if args.lease is None else args.lease,
+        "capture": not args.no_capture,
         "progress": not args.quiet,
         "command": command_line(args),
     }

@@ -18,7 +18,8 @@ from rich.text import Text
 
 from vlm_eval.cli.text import WIDTH, printable
 from vlm_eval.core.types import Level
-from vlm_eval.runner.results import Counts, Results, TaskResult
+from vlm_eval.metrics.decay import TOKENS_CHANGED
+from vlm_eval.runner.results import Counts, GroupResult, Results, TaskResult
 from vlm_eval.stats.results import Comparison, Estimate
 
 # Rows of a table without --full, so that a task fits a screen or two; tasks with tables at all.
@@ -40,12 +41,16 @@ def print_results(results: Results, *, file: TextIO | None = None, full: bool = 
     """
     console = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
     console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+    run = results.run["tasks"]
     if len(results.tasks) > TASKS and not full:
         _print_overview(console, results)
-        return
-    for task in results.tasks:
-        factors = results.run["tasks"][task.task]["factors"]
-        _print_task(console, results.model, task, None if full else factors)
+    else:
+        for task in results.tasks:
+            factors = None if full else run[task.task]["factors"]
+            _print_task(console, results.model, task, factors)
+    for group in results.groups:
+        factors = None if full else run[group.tasks[0]]["factors"]
+        _print_group(console, results.model, group, factors)
 
 
 def _print_task(
@@ -81,6 +86,29 @@ def _print_task(
     hidden = len(task.estimates) + len(task.comparisons) - len(estimates) - len(comparisons)
     if hidden:
         console.print(Text(f"\n{hidden:,} more numbers: --full, or results.json", style="dim"))
+
+
+def _print_group(
+    console: Console, model: str, group: GroupResult, factors: Collection[str] | None
+) -> None:
+    """Print the means over tasks, down to breakdowns that fit; with no factors given, all."""
+    console.print()
+    heading = Text(f"{printable(model)} on {printable(group.group)}", style="bold")
+    console.print(heading.append(f"  {printable(group.title)}", style="not bold"))
+    means = f"means of {len(group.tasks)} tasks, each weighing the same: {', '.join(group.tasks)}"
+    console.print(Text(textwrap.fill(printable(means), console.width)))
+    if group.synthetic:
+        console.print(Text("SYNTHETIC DATA: not a benchmark result", style="bold yellow"))
+    shown = group.estimates
+    if factors is not None:
+        shown = leading(coarse(shown, factors, COMPARISONS), ESTIMATES)
+    if shown:
+        console.print()
+        console.print(_estimates(shown))
+    hidden = len(group.estimates) - len(shown)
+    if hidden or not shown:
+        note = f"{hidden:,} more numbers: --full, or results.json" if shown else "none in common"
+        console.print(Text(f"\n{note}", style="dim"))
 
 
 def _print_overview(console: Console, results: Results) -> None:
@@ -190,6 +218,7 @@ def _counts(counts: Counts) -> str:
         f"{counts.asked:,} requests",
         f"{counts.failed:,} failed",
         f"{counts.unparsed:,} unparsed",
+        *([f"{counts.captured:,} captured"] if counts.captured else []),
     ]
     return ", ".join(parts)
 
@@ -209,6 +238,12 @@ def _warnings(task: TaskResult) -> Iterable[tuple[str, str]]:
     if counts.unparsed:
         share = percent_of(counts.unparsed / max(1, counts.answered))
         yield f"{counts.unparsed:,} unparsed or tied answers ({share}) count as wrong", "yellow"
+    if task.not_captured:
+        yield f"no hidden states were captured: {task.not_captured}", "yellow"
+    if any(e.name == TOKENS_CHANGED and e.value for e in task.estimates):
+        yield f"{TOKENS_CHANGED}: levels differ in more than content, in the images' size", "red"
+    if tied := counts.rules.get("tie_first"):
+        yield f"{tied:,} ties: the first of the tied options counts as the answer", "yellow"
 
 
 def _estimates(estimates: Sequence[Estimate]) -> Table:

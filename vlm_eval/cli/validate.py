@@ -21,6 +21,7 @@ from vlm_eval.core.errors import (
 )
 from vlm_eval.core.types import Answer, condition_key
 from vlm_eval.runner.rehearsal import Cast
+from vlm_eval.tasks.averages import average_of
 from vlm_eval.tasks.factory import find_faults, make_task
 from vlm_eval.tasks.index import TaskIndex, task_files
 from vlm_eval.tasks.loader import group_spec, load, spec_faults
@@ -140,9 +141,13 @@ def _check_group(path: Path, document: Document, index: TaskIndex) -> Report:
     name = group_spec(document).group
     try:
         members = index.resolve(name)
+        average = average_of(index.group(name), members)
     except VlmEvalError as error:
         return Report(name, (), [error])
-    return Report(name, [f"file {shown(path)}", f"a group of {', '.join(members)}"], ())
+    facts = [f"file {shown(path)}", f"a group of {', '.join(members)}"]
+    if average is not None:
+        facts.append(f"means of {', '.join(average.scores)} over {len(average.tasks)} tasks")
+    return Report(name, facts, ())
 
 
 def _render(task: Task) -> tuple[list[Trial], list[VlmEvalError]]:
@@ -244,6 +249,13 @@ def _facts(task: Task, path: Path, trials: Sequence[Trial]) -> Iterator[str]:
     )
     parser = "no parser" if spec.parser is None else f"parser {spec.parser.name}"
     yield f"output {spec.output.kind}, {parser}, metrics {', '.join(m.name for m in spec.metrics)}"
+    if spec.capture is not None:
+        conditions = task.conditions()
+        samples = "all" if spec.capture.samples is None else spec.capture.samples
+        yield (
+            f"captures {', '.join(spec.capture.sites)} of {samples} samples under "
+            f"{sum(map(task.captures, conditions))} of {len(conditions)} conditions"
+        )
     if spec.subtasks is not None:
         yield f"{len(spec.subtasks.values)} subtasks: {', '.join(spec.subtasks.values)}"
     notice = task.data_info().notice if trials else None

@@ -43,7 +43,7 @@ class Study:
         Where the analysis may write: ``RUN/analysis/NAME-TASK``, which exists.
     trials
         Renders the trials again and gives each answered one with its row. Needs the data; the
-        images are made when they are loaded.
+        images are made when they are loaded. Given a function of a row, only those that it wants.
     load
         Loads the model that was evaluated, with further ``model_args`` if given.
     track
@@ -60,7 +60,7 @@ class Study:
     table: Table
     model: str
     folder: Path
-    trials: Callable[[], Iterator[tuple[Trial, TableRow]]]
+    trials: Callable[..., Iterator[tuple[Trial, TableRow]]]
     load: Callable[..., HfModel]
     track: Track
     seed: int

@@ -90,14 +90,20 @@ class Findings:
         Raises
         ------
         RunError
-            If another version of the format wrote it.
+            If another version of the format wrote it, or it is damaged.
         """
-        if value.get("schema") != SCHEMA:
-            raise RunError(
-                f"has schema {value.get('schema')!r}, this version reads {SCHEMA}",
-                where=where,
-                hint="run the analysis again",
-            )
+        hint = "run the analysis again"
+        schema = value.get("schema") if isinstance(value, Mapping) else None
+        if schema != SCHEMA:
+            what = f"has schema {schema!r}, this version reads {SCHEMA}"
+            raise RunError(what, where=where, hint=hint)
+        try:
+            return cls._rebuilt(value)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"is damaged: {error!r}", where=where, hint=hint) from error
+
+    @classmethod
+    def _rebuilt(cls, value: Mapping[str, Any]) -> Findings:
         kept = {field.name: value[field.name] for field in dataclasses.fields(cls)}
         kept["estimates"] = tuple(Estimate(**e) for e in value["estimates"])
         kept["panels"] = tuple(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from vlm_eval.core.errors import RunError, UsageError, did_you_mean
 from vlm_eval.reports.browser import flipped, write_browser
+from vlm_eval.reports.inside import insides
 from vlm_eval.reports.outcomes import Sample, samples_of
 from vlm_eval.reports.pages import write_run, write_task
 from vlm_eval.reports.pictures import NONE, Gallery, chosen, draw
@@ -15,6 +16,7 @@ from vlm_eval.reports.site import Site, check_replaceable, replaced
 from vlm_eval.runner.folder import RunFolder
 from vlm_eval.runner.records import RecordIndex
 from vlm_eval.runner.results import Results
+from vlm_eval.runner.study import findings_of
 from vlm_eval.runner.summarise import tasks_of
 from vlm_eval.tasks.task import Task
 
@@ -73,6 +75,7 @@ def report(
         raise RunError("is the run folder itself", where=str(target), hint=hint)
     check_replaceable(target)
     limit = None if samples == "all" else samples
+    analysed = findings_of(folder)
     with replaced(target) as beside:
         site = Site(beside)
         index = RecordIndex(folder.records)
@@ -90,7 +93,7 @@ def report(
                     site, task, found, gallery,
                     model=results.model, seed=results.run["seed"], notes=notes,
                 )  # fmt: skip
-            write_task(site, results, result, task, found, browse)
+            write_task(site, results, result, task, found, browse, insides(analysed, task.name))
         write_run(site, results, known, ())
     return target / "index.html"
 

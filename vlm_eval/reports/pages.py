@@ -10,6 +10,7 @@ from typing import Any
 
 from vlm_eval.core.types import Level
 from vlm_eval.reports import views
+from vlm_eval.reports.inside import Inside
 from vlm_eval.reports.outcomes import Matrix, Sample, crosses, matrices
 from vlm_eval.reports.site import Site
 from vlm_eval.reports.text import slug
@@ -54,6 +55,7 @@ def write_run(site: Site, results: Results, tasks: Sequence[Task], notes: Sequen
         tasks=[
             _summary(result, task, run) for result, task in zip(results.tasks, tasks, strict=True)
         ],
+        groups=[(group, views.measured(group)) for group in results.groups],
         command=command(run),
         software=_software(run),
         provenance=_provenance(run),
@@ -116,6 +118,7 @@ def write_task(
     task: Task,
     found: Sequence[Sample],
     browse: str | None,
+    inside: Sequence[Inside] = (),
 ) -> None:
     """Write the page of one task.
 
@@ -131,6 +134,8 @@ def write_task(
         Its samples.
     browse
         Path of the sample browser, None if there is none.
+    inside
+        What analyses of the task found.
     """
     paired = views.paired(result)
     first = next((one for one in paired if one.whole), None)
@@ -148,6 +153,7 @@ def write_task(
         open_pairs=OPEN_PAIRS,
         methods=views.methods,
         curves=views.curves(result, task.factors),
+        inside=inside,
         crosses=crosses(found, task.factors),
         matrices=_matrices(found, paired) if first else [],
         open_matrices=OPEN_MATRICES,

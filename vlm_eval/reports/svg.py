@@ -124,11 +124,11 @@ def interval_plot(
         In pixels.
     """
     x, middle = Scale(*span, 6, width - 6), PLOT_HEIGHT / 2
-    parts = [_line(6, middle, width - 6, middle, "axis")]
+    parts = [stroke(6, middle, width - 6, middle, "axis")]
     if reference is not None and span[0] <= reference <= span[1]:
-        parts.append(_line(x(reference), 1, x(reference), PLOT_HEIGHT - 1, "reference"))
+        parts.append(stroke(x(reference), 1, x(reference), PLOT_HEIGHT - 1, "reference"))
     if low is not None and high is not None:
-        parts.append(_line(x(low), middle, x(high), middle, f"whisker {kind}".strip()))
+        parts.append(stroke(x(low), middle, x(high), middle, f"whisker {kind}".strip()))
     if value is not None:
         parts.append(element("circle", cx=x(value), cy=middle, r=3.5, class_=f"dot {kind}".strip()))
     return _svg(width, PLOT_HEIGHT, parts, class_="interval", aria_hidden="true")
@@ -143,7 +143,7 @@ def axis(span: tuple[float, float], *, signed: bool = False, width: int = PLOT_W
         anchor = "start" if at < 18 else "end" if at > width - 18 else "middle"
         text = _percent(tick, signed=signed)
         parts.append(element("text", text, x=at, y=10, text_anchor=anchor))
-        parts.append(_line(at, 13, at, PLOT_HEIGHT, "axis"))
+        parts.append(stroke(at, 13, at, PLOT_HEIGHT, "axis"))
     return _svg(width, PLOT_HEIGHT, parts, class_="interval", aria_hidden="true")
 
 
@@ -202,7 +202,7 @@ def curve(
     x = {label: across(i) for i, label in enumerate(labels)}
     parts = [*_y_axis(y, CURVE_WIDTH - right, unit), *_x_axis(x, x_title)]
     if chance is not None:
-        parts.append(_line(44, y(chance), CURVE_WIDTH - right, y(chance), "chance"))
+        parts.append(stroke(44, y(chance), CURVE_WIDTH - right, y(chance), "chance"))
         parts.append(element("text", "chance", x=CURVE_WIDTH - right, y=y(chance) - 4,
                              text_anchor="end", class_="note"))  # fmt: skip
     parts += [_series(one, x, y, i) for i, one in enumerate(series)]
@@ -218,8 +218,10 @@ def _series(one: Series, x: dict[str, float], y: Scale, i: int) -> Markup:
     edge = [(x[p.label], y(p.high or 0.0)) for p in banded]
     edge += [(x[p.label], y(p.low or 0.0)) for p in reversed(banded)]
     line = [(x[p.label], y(p.value or 0.0)) for p in known]
-    parts = [element("polygon", points=_points(edge), class_="ribbon")] if len(banded) > 1 else []
-    parts.append(element("polyline", points=_points(line), class_="line"))
+    parts: list[Markup] = []
+    if len(banded) > 1:
+        parts.append(element("polygon", points=coordinates(edge), class_="ribbon"))
+    parts.append(element("polyline", points=coordinates(line), class_="line"))
     parts += [element("circle", cx=cx, cy=cy, r=3, class_="dot") for cx, cy in line]
     return element("g", *parts, class_=f"series s{i % 8}")
 
@@ -245,7 +247,7 @@ def _names(series: Sequence[Series], x: dict[str, float], y: Scale) -> list[Mark
 def _y_axis(y: Scale, right: float, unit: str) -> list[Markup]:
     parts = []
     for tick in ticks(y.low, y.high):
-        parts.append(_line(44, y(tick), right, y(tick), "grid"))
+        parts.append(stroke(44, y(tick), right, y(tick), "grid"))
         text = number(tick) if unit else _percent(tick)
         parts.append(element("text", text, x=38, y=y(tick) + 4, text_anchor="end"))
     return parts
@@ -294,11 +296,13 @@ def _percent(value: float, *, signed: bool = False) -> str:
     return f"+{text}" if signed and value > 0 else text
 
 
-def _points(points: Iterable[tuple[float, float]]) -> str:
+def coordinates(points: Iterable[tuple[float, float]]) -> str:
+    """Return points as the attribute of a polyline."""
     return " ".join(f"{number(px)},{number(py)}" for px, py in points)
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+def stroke(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    """Return a straight line of a class."""
     return element(
         "line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), class_=kind
     )  # fmt: skip

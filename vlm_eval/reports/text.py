@@ -11,11 +11,11 @@ from markupsafe import Markup, escape
 
 MINUS = "\u2212"
 # C0 and C1 controls but tab and newline; what orders text (bidi marks, embeddings, isolates), is
-# not seen (zero width, soft hyphen, tags) or breaks lines; surrogates. Zero-width joiners (200C,
-# 200D) stay: emoji and several scripts need them.
+# not seen (zero width, soft hyphen, tags) or breaks lines; surrogates; what XML forbids. Zero-width
+# joiners (200C, 200D) stay: emoji and several scripts need them.
 _ACTIVE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
@@ -58,12 +58,17 @@ def shown(value: Any) -> Any:
 def percent(value: float | None, *, signed: bool = False, unit: str = "", digits: int = 1) -> str:
     """Return a share in percent, or a number that has a unit as it is; "-" where unknown.
 
+    A number with a unit has two decimals, or three digits where these would hide or bloat it.
+
     >>> percent(0.125), percent(-0.0312, signed=True), percent(None), percent(1.5, unit="nats")
     ('12.5', '\u22123.1', '-', '1.50')
     """
     if value is None:
         return "-"
-    text = f"{value if unit else 100 * value:{'+' if signed else ''}.{2 if unit else digits}f}"
+    shown, form = (value, ".2f") if unit else (100 * value, f".{digits}f")
+    if unit and value and not 0.005 <= abs(value) < 1e6:
+        form = ".3g"
+    text = f"{shown:{'+' if signed else ''}{form}}"
     if not text.strip("+-0."):
         text = text.lstrip("+-")
     return text.replace("-", MINUS)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vlm_eval.core.types import Level
+from vlm_eval.internals.findings import Findings
 from vlm_eval.reports import svg
-from vlm_eval.runner.results import TaskResult
+from vlm_eval.runner.results import GroupResult, TaskResult
 from vlm_eval.stats.results import Comparison, Estimate
 
 ACCURACY = "accuracy"
@@ -101,7 +102,7 @@ def paired(task: TaskResult) -> list[Paired]:
     return sorted(found, key=lambda one: (one.name != ACCURACY, not one.whole))
 
 
-def measured(task: TaskResult) -> list[Measured]:
+def measured(task: TaskResult | GroupResult | Findings) -> list[Measured]:
     """Return the estimates by metric, in the order of the task file."""
     groups: dict[tuple[str, str], list[Estimate]] = {}
     for e in task.estimates:
