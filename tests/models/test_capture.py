@@ -284,6 +284,7 @@ def test_best_is_the_option_with_the_largest_score(backend: Backend) -> None:
         ("all", "after", ("0", "1", "2", "norm")),
         ("all", "before", ("0", "1", "2", "3")),
         (2, "both", ("2", "3", "norm")),
+        (12, "after", ("0", "1", "2", "norm")),
         ((0,), "both", ("0",)),
         ((-1, 1), "after", ("1", "norm")),
         ([3, 3], "before", ("3",)),
@@ -556,7 +557,7 @@ def test_a_wrong_specification_is_refused(backend: Backend) -> None:
     with pytest.raises(UsageError, match=r"no layer 4; it has 4: 0 \(embeddings\) to 3"):
         model.capture([], CaptureSpec(layers=(4,)))
     with pytest.raises(UsageError, match="no layer -5"):
-        model.capture([], CaptureSpec(layers=5))
+        model.capture([], CaptureSpec(layers=(-5,)))
     wrong: list[dict[str, Any]] = [
         {"sites": ()},
         {"sites": ("prompt_last", "prompt_last")},

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vlm_eval.core.capture import Captured, CaptureSpec, Site
 from vlm_eval.models.forward import VisionMemo
 from vlm_eval.models.grids import Grids
-from vlm_eval.models.hooks import Recording, Taps
+from vlm_eval.models.hooks import Placing, Recording, Taps, Watch
 from vlm_eval.models.inputs import Encoded, Row
 
 _Array = NDArray[np.float32]
@@ -60,9 +60,7 @@ class Capture:
         self.spec, self.taps = spec, Taps(model, spec)
         self.answers = any(site.startswith("answer") for site in spec.sites)
         self._grids = Grids(vision, model.config)
-        # Not the processor's: Gemma3's means the token that begins an image.
-        older = getattr(model.config, "image_token_index", None)
-        self._image: int | None = getattr(model.config, "image_token_id", older)
+        self._image = image_token(model.config)
         self._open: WeakKeyDictionary[Encoded, _Kept] = WeakKeyDictionary()
         self._done: dict[str, Captured] = {}
 
@@ -84,6 +82,13 @@ class Capture:
             return []
         found: list[int] = (encoded.prompt.ids == self._image).nonzero()[:, 0].tolist()
         return found
+
+    @contextmanager
+    def passes(self) -> Iterator[Recording]:
+        """Record the passes within the context, and keep what was recorded unless one fails."""
+        with Recording(self.taps, self.wanted) as made:
+            yield made
+        self.keep(made)
 
     def keep(self, recording: Recording) -> None:
         """Take over what was recorded of rows that are done."""
@@ -140,14 +145,22 @@ class Capture:
 
 
 @contextmanager
-def recording(capture: Capture | None) -> Iterator[Recording | None]:
-    """Record the passes within the context, and keep what was recorded unless one fails."""
-    if capture is None:
+def watching(watch: Watch | None) -> Iterator[Placing | None]:
+    """Have the passes within the context watched, if something watches."""
+    if watch is None:
         yield None
         return
-    with Recording(capture.taps, capture.wanted) as made:
-        yield made
-    capture.keep(made)
+    with watch.passes() as placing:
+        yield placing
+
+
+def image_token(config: Any) -> int | None:
+    """Return the id of the tokens that stand for an image, None if it is not known."""
+    # Not the processor's: Gemma3's means the token that begins an image.
+    found: int | None = getattr(
+        config, "image_token_id", getattr(config, "image_token_index", None)
+    )
+    return found
 
 
 def _first(row: Row) -> bool:

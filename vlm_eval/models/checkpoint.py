@@ -121,7 +121,7 @@ def load_config(source: str, options: CheckpointOptions) -> Any:
         return AutoConfig.from_pretrained(source, **options.place)
     except FAULTS as error:
         raise ModelError(
-            f"its configuration does not load: {_line(error)}", where=source
+            f"its configuration does not load: {reason(error)}", where=source
         ) from error
 
 
@@ -154,7 +154,7 @@ def load_weights(
     except FAULTS as error:
         pickled = any(Path(source).glob("*.bin")) and not any(Path(source).glob("*.safetensors"))
         raise ModelError(
-            f"its weights do not load: {_reason(error)}",
+            f"its weights do not load: {_why(error)}",
             where=source,
             hint="save them as safetensors: pickled weights can run code" if pickled else "",
         ) from error
@@ -169,10 +169,10 @@ def load_weights(
     return model.eval().requires_grad_(False)
 
 
-def _reason(error: Exception) -> str:
+def _why(error: Exception) -> str:
     if "ignore_mismatched_sizes" in str(error):  # an option that is not offered here
         return "some have another shape than config.json says"
-    return _line(error).rstrip(".")
+    return reason(error).rstrip(".")
 
 
 def pick_device(asked: str | None) -> torch.device:
@@ -189,7 +189,7 @@ def pick_device(asked: str | None) -> torch.device:
         device = torch.device(asked)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"device {asked!r} is not available: {_line(error)}") from error
+        raise UsageError(f"device {asked!r} is not available: {reason(error)}") from error
     return device
 
 
@@ -232,7 +232,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _line(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Return an error's first line: transformers explains itself at length."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 

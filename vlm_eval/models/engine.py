@@ -12,11 +12,12 @@ from vlm_eval.models.batching import Batcher, Work
 from vlm_eval.models.capture import Capture
 from vlm_eval.models.forward import Forward, VisionMemo
 from vlm_eval.models.generating import Generating
+from vlm_eval.models.hooks import Watch
 from vlm_eval.models.inputs import Encoder
 from vlm_eval.models.loading import Checkpoint
 from vlm_eval.models.scoring import Scoring
-from vlm_eval.models.sharing import Engine as Level
-from vlm_eval.models.sharing import Sharing
+from vlm_eval.models.sharing import Engine as Asked
+from vlm_eval.models.sharing import Level, Sharing
 
 R = TypeVar("R")
 
@@ -27,6 +28,13 @@ class Capturing(NamedTuple):
     scores: Batcher[dict[int, float]]
     texts: Batcher[Answer]
     capture: Capture
+
+
+class Watched(NamedTuple):
+    """What answers requests with ``choices`` and with ``decoding`` while something watches."""
+
+    scores: Batcher[dict[int, float]]
+    texts: Batcher[Answer]
 
 
 class Engine:
@@ -55,7 +63,7 @@ class Engine:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, encoder: Encoder, level: Level, batch_size: int | None
+        self, checkpoint: Checkpoint, encoder: Encoder, level: Asked, batch_size: int | None
     ) -> None:
         options, device = checkpoint.options, checkpoint.device
         self.sharing = Sharing(checkpoint.model, level)
@@ -71,11 +79,17 @@ class Engine:
 
     def capturing(self, spec: CaptureSpec) -> Capturing:
         """Return what answers requests as this engine does, and captures their hidden states."""
-        forward, sharing = self._forward, self.sharing
-        capture = Capture(forward.model, spec, self.vision)
-        scores = self._batcher(Scoring(forward, sharing, capture))
-        texts = self._batcher(Generating(forward, sharing, self._tokenizer, capture))
-        return Capturing(scores, texts, capture)
+        capture = Capture(self._forward.model, spec, self.vision)
+        return Capturing(*self._watched(capture, self.sharing), capture)
+
+    def watched(self, watch: Watch, level: Level | None) -> Watched:
+        """Return what answers requests and is watched, at most at a level of sharing."""
+        return self._watched(watch, self.sharing if level is None else self.sharing.at_most(level))
+
+    def _watched(self, watch: Watch, sharing: Sharing) -> Watched:
+        scores = self._batcher(Scoring(self._forward, sharing, watch))
+        texts = self._batcher(Generating(self._forward, sharing, self._tokenizer, watch))
+        return Watched(scores, texts)
 
     def _batcher(self, work: Work[R]) -> Batcher[R]:
         return Batcher(self._encoder.encode, work, self.batch_size, self.batch_tokens)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from vlm_eval.models.hooks import Recording
+from vlm_eval.models.hooks import Placing
 from vlm_eval.models.images import Unit, stack
 from vlm_eval.models.inputs import Row, collate
 from vlm_eval.models.lru import Lru
@@ -171,7 +171,7 @@ class Forward:
         return found
 
     def logits(
-        self, rows: Sequence[Row], positions: Sequence[int], states: Recording | None = None
+        self, rows: Sequence[Row], positions: Sequence[int], states: Placing | None = None
     ) -> Tensor:
         """Return the next-token logits at some positions, counted from each row's first token.
 

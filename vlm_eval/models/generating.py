@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,9 +20,9 @@ from transformers import (
 
 from vlm_eval.core.hashing import derive_rng
 from vlm_eval.core.types import Answer, Decoding
-from vlm_eval.models.capture import Capture, recording
+from vlm_eval.models.capture import watching
 from vlm_eval.models.forward import Forward
-from vlm_eval.models.hooks import Recording
+from vlm_eval.models.hooks import Placing, Watch
 from vlm_eval.models.inputs import Encoded, Row
 from vlm_eval.models.jobs import Job, alone, shared
 from vlm_eval.models.prefix import Prefix
@@ -32,10 +33,10 @@ class Generating:
     """The work of :meth:`vlm_eval.models.hf.HfModel.generate`."""
 
     def __init__(
-        self, forward: Forward, sharing: Sharing, tokenizer: Any, capture: Capture | None = None
+        self, forward: Forward, sharing: Sharing, tokenizer: Any, watch: Watch | None = None
     ) -> None:
         self._forward, self._sharing, self._tokenizer = forward, sharing, tokenizer
-        self._capture = capture
+        self._watch = watch
         end = forward.model.generation_config.eos_token_id
         self._end = set(end if isinstance(end, list) else [end])
 
@@ -44,7 +45,7 @@ class Generating:
         rows = [Row(encoded, encoded.prompt) for encoded in alike]
         if not self._sharing.shares:
             return alone(rows)
-        return shared(rows, ragged=self._sharing.ragged)
+        return shared(rows, ragged=self._sharing.ragged, equal=self._sharing.equal)
 
     @torch.inference_mode()
     def forward(self, jobs: Sequence[Job]) -> list[list[Answer]]:
@@ -52,7 +53,7 @@ class Generating:
         rows = [row for job in jobs for row in job.rows]
         if jobs[0].prefix:
             self._sharing.prove(self._forward, jobs[0])
-        with recording(self._capture) as states:
+        with watching(self._watch) as states:
             if jobs[0].prefix and self._sharing.shares:
                 prefix = Prefix(self._forward, jobs, states)
                 answers = iter(self._generate(rows, prefix.left_padded(), states))
@@ -62,7 +63,7 @@ class Generating:
                 answers = iter(self._alone(rows, states))
             return [[next(answers) for _ in job.rows] for job in jobs]
 
-    def _alone(self, rows: Sequence[Row], states: Recording | None) -> list[Answer]:
+    def _alone(self, rows: Sequence[Row], states: Placing | None) -> list[Answer]:
         inputs = self._forward.inputs(rows, "left")
         longest = inputs["input_ids"].shape[1]
         if states is not None:
@@ -71,13 +72,13 @@ class Generating:
         return self._generate(rows, inputs, states)
 
     def _generate(
-        self, rows: Sequence[Row], inputs: Mapping[str, Any], states: Recording | None
+        self, rows: Sequence[Row], inputs: Mapping[str, Any], states: Placing | None
     ) -> list[Answer]:
         decoding = _decoding(rows[0].encoded)
         length, limit = inputs["input_ids"].shape[1], decoding.max_new_tokens
         stops = [StopStrings(self._decode, decoding.stop, length)] if decoding.stop else []
         follow = []
-        if states is not None and self._capture is not None and self._capture.answers:
+        if states is not None and self._watch is not None and self._watch.answers:
             follow = [Following(states, rows, self._end, stops, range(length, length + limit))]
         sequences = self._forward.model.generate(
             **inputs,
@@ -95,9 +96,11 @@ class Generating:
 
     def answer(self, encoded: Encoded, results: Sequence[Answer]) -> Answer:
         """Return the answer to a request, which has one row."""
-        if self._capture is not None:
-            self._capture.finish(encoded)
-        return results[0]
+        if self._watch is not None:
+            self._watch.finish(encoded)
+        return replace(
+            results[0], prompt_tokens=len(encoded.prompt), image_tokens=encoded.image_tokens
+        )
 
     def _answer(self, ids: list[int], decoding: Decoding) -> Answer:
         ended = next((i for i, token in enumerate(ids) if token in self._end), None)
@@ -191,7 +194,7 @@ class Following(StoppingCriteria):  # type: ignore[misc]
 
     def __init__(
         self,
-        states: Recording,
+        states: Placing,
         rows: Sequence[Row],
         end: set[int],
         stops: Sequence[StopStrings],

@@ -7,6 +7,7 @@ computed, the states of the wanted tokens are picked out and added up, and only 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from vlm_eval.core.capture import NORM, CaptureSpec, Site
 from vlm_eval.core.errors import ModelError
-from vlm_eval.models.inputs import Row
+from vlm_eval.models.inputs import Encoded, Row
 
 See: TypeAlias = Callable[[Tensor], None]
 
@@ -24,6 +25,46 @@ class Wanted(Protocol):
 
     def __call__(self, row: Row, begin: int, end: int) -> Iterator[tuple[Site, Sequence[int]]]:
         """Yield sites and the positions that count for them, of those in [begin, end)."""
+        ...
+
+
+class Placing(Protocol):
+    """Is told where the tokens that are fed stand."""
+
+    def place(self, row: Row, line: int, begin: int, columns: Sequence[int]) -> None:
+        """Say where a stretch of a row's tokens stands in the next pass.
+
+        Parameters
+        ----------
+        row
+            The row.
+        line
+            Its line of the batch.
+        begin
+            The position, in the row, of the first of the tokens.
+        columns
+            Where each of them stands in the line.
+        """
+        ...
+
+
+class Watch(Protocol):
+    """What looks into the passes in which requests are answered, or changes them.
+
+    Attributes
+    ----------
+    answers
+        Whether the last token of an answer must be fed too, and every option be a row.
+    """
+
+    answers: bool
+
+    def passes(self) -> AbstractContextManager[Placing]:
+        """Return a context in which passes are watched."""
+        ...
+
+    def finish(self, encoded: Encoded, logprobs: Sequence[float] = ()) -> None:
+        """Take note that a request is answered."""
         ...
 
 

@@ -78,6 +78,8 @@ class Encoded:
     covered
         The prompt's tokens up to its last image token, by number: what a prefix that is shared
         with other requests about these images must hold. Without images, all but the last token.
+    image_tokens
+        How many of the prompt's tokens stand for images; None if that cannot be told.
     """
 
     request: Request
@@ -86,6 +88,7 @@ class Encoded:
     options: tuple[Tokens, ...] = ()
     start: int = 0
     covered: int = 0
+    image_tokens: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +129,13 @@ class Encoder:
 
     It runs in a worker thread: one thread at a time may call it.
 
+    Parameters
+    ----------
+    processor
+        The checkpoint's.
+    image_token
+        The id of the tokens that stand for an image, if it is known.
+
     Attributes
     ----------
     chat
@@ -135,8 +145,9 @@ class Encoder:
         end of the prompt.
     """
 
-    def __init__(self, processor: Any) -> None:
+    def __init__(self, processor: Any, image_token: int | None = None) -> None:
         self.chat = Chat(processor)
+        self._counted = image_token
         self.merged_boundaries = 0
         self._processor, self._tokenizer = processor, processor.tokenizer
         if not isinstance(processor.image_processor, PixelMemo):
@@ -168,8 +179,9 @@ class Encoder:
         prompt = self._prompts.get((text, sizes), lambda: made()[0])
         images = self._images.get(keys, lambda: prepared(made()[1], request.images))
         covered = self._covered(prompt, bool(pictures))
+        counted = self._image_tokens(prompt, len(pictures))
         if choices is None:
-            return Encoded(request, images, prompt, (), len(prompt), covered)
+            return Encoded(request, images, prompt, (), len(prompt), covered, counted)
         if request.end_of_turn:
             choices = tuple(choice + self.chat.closing for choice in choices)
         options = self._answers.get(
@@ -180,7 +192,15 @@ class Encoder:
             if len(option) <= start:
                 raise ValueError(f"the option {choice!r} adds no token to the prompt")
         self.merged_boundaries += start < len(prompt)
-        return Encoded(request, images, prompt, options, start, covered)
+        return Encoded(request, images, prompt, options, start, covered, counted)
+
+    def _image_tokens(self, prompt: Tokens, pictures: int) -> int | None:
+        if not pictures:
+            return 0
+        if self._counted is None:
+            return None
+        count = int((prompt.ids == self._counted).sum())
+        return count if count > pictures else None  # one each: not what the model reads
 
     def _covered(self, prompt: Tokens, pictures: bool) -> int:
         if not pictures or self._image_token is None:

@@ -44,7 +44,7 @@ def alone(rows: Sequence[Row]) -> list[Job]:
     return [Job((row,)) for row in rows]
 
 
-def shared(rows: Sequence[Row], *, ragged: bool = True) -> list[Job]:
+def shared(rows: Sequence[Row], *, ragged: bool = True, equal: bool = False) -> list[Job]:
     """Return the rows, which show the same images, in jobs that share what can be shared.
 
     Rows belong together if they agree up to their last image token, so that no image is computed
@@ -56,10 +56,13 @@ def shared(rows: Sequence[Row], *, ragged: bool = True) -> list[Job]:
         Rows with the same images.
     ragged
         Whether the rows of a job may differ in length.
+    equal
+        Whether the rows of a job must agree up to where they are read.
     """
     alike: dict[tuple[bytes, int], list[Row]] = {}
     for row in rows:
-        head = row.tokens.ids[: row.encoded.covered].numpy().tobytes()
+        same = row.encoded.start - 1 if equal else row.encoded.covered
+        head = row.tokens.ids[:same].numpy().tobytes()
         alike.setdefault((head, 0 if ragged else len(row.tokens)), []).append(row)
     jobs: list[Job] = []
     for members in alike.values():

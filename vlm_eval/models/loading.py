@@ -13,6 +13,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from vlm_eval.core.errors import ModelError
 from vlm_eval.core.options import configurable
+from vlm_eval.models.adapters import find_adapter, merge_adapter
 from vlm_eval.models.checkpoint import (
     CheckpointOptions,
     check_image_backend,
@@ -47,6 +48,11 @@ class HfOptions(CheckpointOptions):
         differences and flips are recorded.
     batch_tokens
         Tokens a forward pass at most, padding included; None lets the device decide.
+    adapter
+        Folder or hub id of a peft adapter (LoRA) that is merged into the weights before anything
+        else; safetensors only.
+    adapter_revision
+        Branch, tag or commit of a hub adapter.
     """
 
     min_pixels: Annotated[int, Field(ge=1)] | None = None
@@ -55,6 +61,12 @@ class HfOptions(CheckpointOptions):
     engine: Literal["auto", "naive", "memo", "prefix", "tree"] = "auto"
     verify: Annotated[int, Field(ge=0)] = 0
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    adapter: str | None = None
+    adapter_revision: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.adapter_revision is not None and self.adapter is None:
+            raise ValueError("adapter_revision is given without an adapter")
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,8 @@ class Checkpoint:
     generation_defaults
         Decoding settings that the checkpoint ships and that are *not* used: a request says how to
         decode.
+    adapter
+        Where the merged adapter comes from, JSON-able; None without one.
     """
 
     source: str
@@ -79,6 +93,7 @@ class Checkpoint:
     processor: Any
     options: HfOptions
     generation_defaults: dict[str, Any]
+    adapter: dict[str, Any] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -95,6 +110,7 @@ class Checkpoint:
             "backend": "hf",
             "source": self.source,
             **revision_of(self.source, model.config),
+            **({} if self.adapter is None else {"adapter": self.adapter}),
             "trust_remote_code": self.options.trust_remote_code,
             "class": type(model).__name__,
             "parameters": sum(p.numel() for p in model.parameters()),
@@ -131,9 +147,10 @@ def load_checkpoint(
         If the options contradict each other.
     ModelError
         If there is no such checkpoint, it is no vision-language model, or its files are missing,
-        broken or incomplete.
+        broken or incomplete; or of its adapter.
     """
     check_options(source, options, device)
+    adapter = options.adapter and find_adapter(options.adapter, options.adapter_revision)
     with quiet():
         config = load_config(source, options)
         _check_generates(source, config)
@@ -144,9 +161,12 @@ def load_checkpoint(
         target = pick_device(device)
         number_format = pick_dtype(dtype, options, target)
         model = load_weights(AutoModelForImageTextToText, source, options, target, number_format)
+        merged = None
+        if adapter:
+            model, merged = merge_adapter(model, adapter)
     defaults = model.generation_config.to_diff_dict()
     model.generation_config = _stopping(model.generation_config, processor.tokenizer)
-    return Checkpoint(source, model, processor, options, _decoding_only(defaults))
+    return Checkpoint(source, model, processor, options, _decoding_only(defaults), merged)
 
 
 def _check_generates(source: str, config: Any) -> None:

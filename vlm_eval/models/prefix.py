@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from vlm_eval.models.forward import Forward
-from vlm_eval.models.hooks import Recording
+from vlm_eval.models.hooks import Placing
 from vlm_eval.models.jobs import Job, common
 from vlm_eval.models.tree import TokenTree
 
@@ -46,7 +46,7 @@ class Prefix:
     """
 
     def __init__(
-        self, forward: Forward, jobs: Sequence[Job], states: Recording | None = None
+        self, forward: Forward, jobs: Sequence[Job], states: Placing | None = None
     ) -> None:
         self.length = jobs[0].prefix
         self.rows = [row for job in jobs for row in job.rows]

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from vlm_eval.core.errors import ModelError
 from vlm_eval.core.types import Answer
-from vlm_eval.models.capture import Capture, recording
+from vlm_eval.models.capture import watching
 from vlm_eval.models.forward import Forward
-from vlm_eval.models.hooks import Recording
+from vlm_eval.models.hooks import Placing, Watch
 from vlm_eval.models.inputs import Encoded, Row
 from vlm_eval.models.jobs import Job, alone, shared
 from vlm_eval.models.prefix import Prefix
@@ -27,18 +27,20 @@ from vlm_eval.models.sharing import ROUNDING, Sharing
 class Scoring:
     """The work of :meth:`vlm_eval.models.hf.HfModel.loglikelihood`.
 
-    With a capture that wants the states of answers, an option's last token is fed as well, and
+    If what watches wants the states of answers, an option's last token is fed as well, and
     every option is a row.
     """
 
-    def __init__(self, forward: Forward, sharing: Sharing, capture: Capture | None = None) -> None:
-        self._forward, self._sharing, self._capture = forward, sharing, capture
-        self._whole = capture is not None and capture.answers
+    def __init__(self, forward: Forward, sharing: Sharing, watch: Watch | None = None) -> None:
+        self._forward, self._sharing, self._watch = forward, sharing, watch
+        self._whole = watch is not None and watch.answers
 
     def jobs(self, alike: Sequence[Encoded]) -> list[Job]:
         """Return what must be computed for requests that show the same images."""
         rows = [row for encoded in alike for row in self.rows(encoded)]
-        return shared(rows) if self._sharing.shares else alone(rows)
+        if not self._sharing.shares:
+            return alone(rows)
+        return shared(rows, equal=self._sharing.equal)
 
     def rows(self, encoded: Encoded) -> list[Row]:
         """Return one row for each distinct sequence before an option's last token."""
@@ -65,7 +67,7 @@ class Scoring:
                 self._check_causal(row)
         if jobs[0].prefix:
             self._sharing.prove(self._forward, jobs[0])
-        with recording(self._capture) as states:
+        with watching(self._watch) as states:
             if jobs[0].prefix and self._sharing.shares:
                 sums = self._shared(jobs, states)
             elif jobs[0].prefix:  # planned at a level that has proved wrong
@@ -77,7 +79,7 @@ class Scoring:
         found = iter(zip(rows, sums, strict=True))
         return [[_by_option(*next(found)) for _ in job.rows] for job in jobs]
 
-    def _alone(self, rows: Sequence[Row], states: Recording | None) -> list[Tensor]:
+    def _alone(self, rows: Sequence[Row], states: Placing | None) -> list[Tensor]:
         """Return the scores of each row's options, all rows in one padded batch."""
         positions = sorted(set().union(*(row.read for row in rows)))
         logits = self._forward.logits(rows, positions, states)
@@ -87,7 +89,7 @@ class Scoring:
             for line, row in zip(logits, rows, strict=True)
         ]
 
-    def _shared(self, jobs: Sequence[Job], states: Recording | None) -> list[Tensor]:
+    def _shared(self, jobs: Sequence[Job], states: Placing | None) -> list[Tensor]:
         """Return the same, the prefix of each job computed once."""
         prefix = Prefix(self._forward, jobs, states)
         tree = self._sharing.level == "tree"
@@ -99,12 +101,14 @@ class Scoring:
         """Put the scores of a request's rows into the order of its options."""
         scores = {option: score for result in results for option, score in result.items()}
         logprobs = tuple(scores[index] for index in range(len(encoded.options)))
-        if self._capture is not None:
-            self._capture.finish(encoded, logprobs)
+        if self._watch is not None:
+            self._watch.finish(encoded, logprobs)
         return Answer(
             logprobs=logprobs,
             token_counts=tuple(len(option) - encoded.start for option in encoded.options),
             finish="scored",
+            prompt_tokens=len(encoded.prompt),
+            image_tokens=encoded.image_tokens,
         )
 
     def _check_causal(self, row: Row) -> None:

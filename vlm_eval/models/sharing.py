@@ -17,6 +17,7 @@ then computed naively too, and the level steps down where the two differ.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 from collections.abc import Mapping
@@ -68,6 +69,8 @@ class Sharing:
         Whether the level has been compared with ``naive``.
     causal
         Whether it has been seen that later tokens do not change what is before them.
+    equal
+        Whether only rows that agree up to where they are read share a prefix.
     """
 
     def __init__(self, model: Any, engine: Engine = "auto") -> None:
@@ -80,7 +83,7 @@ class Sharing:
         self.level: Level = highest if engine == "auto" else engine
         self.engine: Engine = engine
         self.proven = self.level in ("naive", "memo")
-        self.causal = False
+        self.causal = self.equal = False
         # Where a cache has windows or states in place of all keys, padding would shift them out.
         self.ragged = _plain_cache(model)
 
@@ -88,6 +91,14 @@ class Sharing:
     def shares(self) -> bool:
         """Whether prefixes are shared."""
         return self.level in ("prefix", "tree")
+
+    def at_most(self, level: Level) -> Sharing:
+        """Return a copy that shares no more than a level, and only among equal prompts."""
+        made = copy.copy(self)
+        made.equal = True
+        if LEVELS.index(made.level) > LEVELS.index(level):
+            made.level, made.proven = level, level in ("naive", "memo")
+        return made
 
     @torch.inference_mode()
     def prove(self, forward: Forward, job: Job) -> None:
