@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import pytest
+from PIL import Image
 
 from vlm_eval.cli.main import main
 from vlm_eval.data.boards import export
@@ -51,7 +53,7 @@ def test_a_training_set_is_written(capsys, tmp_path, monkeypatch):
         (["make", "vlm-fix", "--count", "3"], "--count is for cityscapes only"),
         (["make", "cityscapes", "--count", "0"], "--count is for cityscapes only, 1 or more"),
         (["make", "cityscapes", "here"], "unexpected 'here'; make writes to --out DIR"),
-        (["check", "cityscapes", "here"], "check takes a folder and no options"),
+        (["check", "cityscapes", "here"], "check takes a task and its data, and no options"),
         (["check", "vlm-fix", "here"], "vlm-fix is made, not checked"),
         (["check", "cityscapes"], "check needs a folder"),
     ],
@@ -99,3 +101,27 @@ def test_a_check_says_what_is_wrong_and_exits_with_2(capsys, tmp_path):
 
 def test_a_folder_that_is_not_there(capsys, tmp_path):
     assert "no such folder" in refused(capsys, "check", "cityscapes", tmp_path / "nowhere")
+
+
+def test_the_data_of_a_task_is_checked(capsys, tmp_path):
+    names = ("a.png", "b.png")
+    for name, colour in zip(names, ("red", "blue"), strict=True):
+        Image.new("RGB", (4, 4), colour).save(tmp_path / name)
+    pair = {"id": "p", "image_0": "a.png", "image_1": "b.png", "caption_0": "x", "caption_1": "y"}
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(pair))
+    assert main(["data", "check", "mis", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "note: 1 of 1 pairs have no category" in out
+    assert out.endswith(f"{tmp_path}: usable\n")
+    (tmp_path / "a.png").write_bytes(b"broken")
+    assert main(["data", "check", "mis", str(tmp_path)]) == 2
+    out = capsys.readouterr().out
+    assert "metadata.jsonl, line 1, column image_0: a.png: not a readable" in out
+    assert out.endswith("not usable\n")
+
+
+def test_a_task_is_found_by_name_and_its_options_may_follow(capsys, tmp_path):
+    assert "unknown task 'mos'; did you mean mis?" in refused(capsys, "check", "mos", tmp_path)
+    err = refused(capsys, "check", "blur-decay-mmstar", tmp_path / "nowhere")
+    assert "task blur-decay-mmstar: there is no copy of MMStar at" in err
+    assert "no option 'colums'" in refused(capsys, "check", "mis", f"{tmp_path},colums=vismin")

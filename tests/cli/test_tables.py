@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from vlm_eval.cli.tables import coarse, leading, percent_of, print_results
-from vlm_eval.runner.results import Counts, Results, TaskResult
+from vlm_eval.runner.results import Counts, GroupResult, Results, TaskResult
 from vlm_eval.stats.results import Comparison, Estimate
 
 
@@ -123,6 +124,14 @@ def test_warnings_are_above_the_numbers() -> None:
     assert "10 oom, 2 image" in head
     assert "3 unparsed or tied answers (0.031 %) count as wrong" in head
     assert "SYNTHETIC" not in shown()
+    tied = shown(counts=replace(COUNTS, rules={"argmax": 9598, "tie_first": 2}))
+    assert "2 ties: the first of the tied options counts as the answer" in tied
+
+
+@pytest.mark.parametrize(("value", "warned"), [(0.25, True), (0.0, False)])
+def test_images_that_change_their_size_are_a_warning(value, warned) -> None:
+    text = shown(estimates=(estimate(), estimate("image_tokens_changed", value)))
+    assert ("image_tokens_changed: levels differ in more than content" in text) == warned
 
 
 def test_dropped_pairs_and_bounds_of_unparsed_answers_are_notes() -> None:
@@ -202,3 +211,36 @@ def test_a_number_with_a_unit_is_no_percentage() -> None:
     margin = replace(estimate("margin", -0.963), signed=True, unit="nats")
     cells = line(shown(estimates=(margin,)), "margin")
     assert cells[:5] == ["margin", "(nats)", "-0.96", "[-0.98,", "-0.94]"]
+
+
+@pytest.mark.parametrize("tasks", [1, 6])
+def test_means_over_tasks_follow_the_tasks(tasks) -> None:
+    task = TaskResult(
+        task="fix", version="1.0.0", title="A title", synthetic=False, notice=None, counts=COUNTS,
+        seconds=1.0, estimates=(estimate(),), comparisons=(),
+    )  # fmt: skip
+    names = [f"fix{i}" for i in range(tasks)]
+    group = GroupResult(
+        group="all-fixes", title="Fixes", tasks=tuple(names), synthetic=True,
+        estimates=(estimate(value=0.125), estimate("C", None)),
+    )  # fmt: skip
+    results = Results(
+        model="tiny", folder=Path("x"), tasks=tuple(replace(task, task=name) for name in names),
+        run={"tasks": {name: {"factors": {}} for name in names}}, records={}, torn=0, finished="",
+        groups=(group, replace(group, group="none", estimates=())),
+    )  # fmt: skip
+    file = io.StringIO()
+    print_results(results, file=file)
+    text = file.getvalue().partition("tiny on all-fixes  Fixes")[2]
+    assert f"means of {tasks} tasks, each weighing the same: fix0" in text
+    assert "SYNTHETIC DATA" in text
+    assert re.search(r"accuracy +12.5 +\[10.5, 14.5\]", text)
+    assert re.search(r"C +- +- ", text)
+    assert "none in common" in text
+
+
+def test_captured_states_are_counted_and_their_absence_is_told() -> None:
+    assert "captured" not in shown()
+    assert "0 unparsed, 12 captured" in shown(counts=replace(COUNTS, captured=12))
+    why = "mock does not show its hidden states"
+    assert f"no hidden states were captured: {why}" in shown(not_captured=why)

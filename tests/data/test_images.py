@@ -12,7 +12,8 @@ from PIL import Image, ImageFile
 
 from vlm_eval.core.errors import DataError
 from vlm_eval.core.hashing import digest_bytes
-from vlm_eval.data.images import decode, image_ref, open_image
+from vlm_eval.core.types import ImageRef
+from vlm_eval.data.images import decode, fingerprint, image_ref, open_image, same_file
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 LOSSLESS = [
@@ -269,3 +270,51 @@ def test_a_png_without_its_end_is_cut_short(cut: int):
     data = encoded(Image.new("RGB", (8, 6), "red"), "PNG")
     with pytest.raises(DataError, match="not a readable"):
         decode(data[:-cut], "a.png")
+
+
+def test_a_fingerprint_is_of_length_and_ends_and_the_same_anywhere(tmp_path: Path):
+    data = bytes(range(256)) * 100
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+
+    def of(data: bytes, name: str = "a/x.png") -> str:
+        (tmp_path / name).write_bytes(data)
+        return fingerprint(open_image(tmp_path / name))
+
+    one = of(data)
+    assert one == of(data, "b/other.png")
+    assert one == fingerprint(image_ref(data, "memory"))
+    assert one != of(data + b"x")
+    assert one != of(b"x" + data[1:])
+    assert one != of(data[:-1] + b"x")
+    middle = data[:12_800] + b"x" + data[12_801:]
+    assert one == of(middle)  # which the key tells
+    assert open_image(tmp_path / "a" / "x.png").key == digest_bytes(middle)
+    small = b"x" * 8_000
+    assert of(small) != of(small[:4_000] + b"y" + small[4_001:])
+
+
+def test_of_what_is_drawn_the_key_is_the_fingerprint():
+    ref = ImageRef("recipe", lambda: Image.new("RGB", (1, 1)))
+    assert fingerprint(ref) == "recipe"
+
+
+def test_same_files_are_the_same_bytes(tmp_path: Path):
+    names = {"a": b"one", "b": b"one", "c": b"two", "d": b"three"}
+    for name, data in names.items():
+        (tmp_path / name).write_bytes(data)
+    a, b, c, d = (open_image(tmp_path / name) for name in names)
+    assert same_file(a, b)
+    assert not same_file(a, c)
+    assert not same_file(a, d)
+    assert a == b != c
+    assert len({a, b, c}) == 2
+
+
+def test_a_file_that_is_written_anew_has_no_key(tmp_path: Path):
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    ref = open_image(path)
+    path.write_bytes(PNG + b"x")
+    with pytest.raises(DataError, match="the image changed"):
+        _ = ref.key

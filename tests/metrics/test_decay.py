@@ -274,3 +274,23 @@ def test_another_parsers_answers_have_their_own_names():
     found = values(replace(made, rows=rows), score="accuracy_literal")
     assert (found["C_literal",], found["Acc_literal", 1]) == (1.0, 0.0)
     assert ("C",) not in found
+
+
+def counted(made, tokens):
+    """The table with a number of image tokens for each sample and level."""
+    rows = []
+    for row in made.rows:
+        sample, level = int(row.sample_id[1:]), made.factors["blur"].index(row.condition["blur"])
+        rows.append(replace(row, image_tokens=tokens[sample][level]))
+    return replace(made, rows=tuple(rows))
+
+
+def test_a_decay_that_changes_the_number_of_image_tokens_is_told():
+    made = table(["aaa", "aab", "aaa", "aa" + "a"], levels=(1, 5, "none"))
+    same = counted(made, [[16, 16, 0]] * 4)
+    found = numbers(same, terminal=("none",))["image_tokens_changed",]
+    assert (found.value, found.n, found.lower_is_better) == (0.0, 4, True)
+    changed = counted(made, [[16, 16, 0], [16, 12, 0], [16, 16, 0], [None, 16, 0]])
+    found = numbers(changed, terminal=("none",))["image_tokens_changed",]
+    assert (found.value, found.n) == (pytest.approx(1 / 3), 3)
+    assert ("image_tokens_changed",) not in numbers(made, terminal=("none",))

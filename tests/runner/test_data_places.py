@@ -11,7 +11,10 @@ from vlm_eval.cli.main import main
 from vlm_eval.core.errors import MissingData, UsageError
 from vlm_eval.core.options import configurable
 from vlm_eval.data.base import SourceInfo
-from vlm_eval.runner.api import load_tasks
+from vlm_eval.runner.again import with_data
+from vlm_eval.runner.api import evaluate, load_tasks
+from vlm_eval.runner.folder import RunFolder
+from vlm_eval.runner.summarise import tasks_of
 from vlm_eval.tasks.index import TaskIndex
 
 TASK = """\
@@ -140,3 +143,20 @@ def test_validation_uses_the_stand_in_where_there_is_no_data(held, capsys):
     out = capsys.readouterr().out
     assert "### one 1.0.0: ok" in out
     assert "checked on embedded data: there is no copy of HELD" in out
+
+
+def test_the_place_of_each_tasks_data_is_recorded_wherever_it_was_said(held):
+    results = evaluate(
+        "mock", "both,plain", include_path=[held], data={"one": "embedded,split=val"},
+        output_path=held / "out", progress=False,
+    )  # fmt: skip
+    places = {name: entry["data"]["place"] for name, entry in results.run["tasks"].items()}
+    assert places == {"one": "embedded,split=val", "two": "embedded"}
+    assert results.run["sessions"][0]["options"]["data"] == {"one": "embedded,split=val"}
+    assert results.run["sessions"][0]["plugins"] == {
+        "data source held": "plugin_vlm_eval_sources_held 1.0"
+    }
+    [task] = [task for task in tasks_of(RunFolder(held / "out")) if task.name == "two"]
+    found, why = with_data(task, results.run, None)
+    assert (found is not None, why) == (True, "")
+    assert found.source.embedded

@@ -154,3 +154,17 @@ def test_another_version_of_the_format_is_refused(tmp_path: Path) -> None:
         RunFolder(tmp_path).manifest()
     with pytest.raises(RunError, match="cannot be read: Not a directory"):
         RunFolder(tmp_path / "run.json").manifest()
+
+
+def test_a_run_may_go_on_with_other_means_and_with_its_data_elsewhere(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    data = {"digest": "e", "place": "here"}
+    folder.begin(manifest(tasks={"t.1": {"digest": "d", "data": data}}), resume=False)
+    moved = manifest(
+        tasks={"t.1": {"digest": "d", "data": {**data, "place": "there"}}}, groups={"g": {}}
+    )
+    folder.begin(moved, resume=True)
+    assert folder.manifest()["tasks"]["t.1"]["data"]["place"] == "there"
+    assert folder.manifest()["groups"] == {"g": {}}
+    with pytest.raises(RunError, match=r"tasks\.t\.1\.place was null"):
+        folder.begin(manifest(tasks={"t.1": {**moved["tasks"]["t.1"], "place": 1}}), resume=True)

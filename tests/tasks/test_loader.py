@@ -18,7 +18,12 @@ def test_the_toy_task_has_no_fault_and_every_key_of_the_format(write):
     assert spec_faults(document) == []
     spec = task_spec(document)
     # What makes trials depend on each other or not exist has a task of its own, test_follows.py.
-    assert spec.model_fields_set == set(type(spec).model_fields) - {"applies", "follows"}
+    assert spec.model_fields_set == set(type(spec).model_fields) - {
+        "applies",
+        "follows",
+        "capture",
+        "analyses",
+    }
     assert spec.output.choices == ("Yes", "No")
     assert spec.factors == {"blur": (1, 5), "ask": ("direct", "polite", "reverse")}
     assert [part.text for part in spec.prompt.content] == [None, "Is it {{ word }}?", " Please."]

@@ -59,6 +59,23 @@ def test_a_tie_is_unparsed_and_wrong(toy_score, logprobs):
     assert found.scores["accuracy"] == 0.0
 
 
+def test_the_first_of_tied_options_is_the_answer_where_the_task_says_so(load_toy):
+    task = load_toy(("kind: choice", "kind: choice\n  ties: first"))
+
+    def found(*logprobs, counts=None, choices=("Maybe", "Yes", "No")):
+        outcome = options(*logprobs, counts=counts)
+        return score(task, condition=DIRECT, gold="Yes", choices=choices, outcome=outcome)
+
+    tied = found(-2.0, -1.0, -1.0)
+    assert (tied.answer, tied.parser_rule, tied.scores["accuracy"]) == ("Yes", "tie_first", 1.0)
+    assert found(-1.0, -1.0, -1.0).answer == "Maybe"
+    alone = found(-2.0, -2.0, -1.0)
+    assert (alone.answer, alone.parser_rule) == ("No", "argmax")
+    by_mean = found(-3.0, -2.0, -1.0, counts=(3, 2, 1)).scores
+    assert by_mean == {"accuracy": 0.0, "accuracy_length_normalised": 0.0}
+    assert found(math.nan, -1.0, -1.0).parser_rule == "tie"
+
+
 def test_a_tie_of_the_losers_is_no_tie(toy_score):
     found = toy_score(options(-1.0, -3.0, -3.0), choices=("Yes", "No", "Maybe"))
     assert (found.answer, found.parser_rule) == ("Yes", "argmax")

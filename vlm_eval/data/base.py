@@ -30,6 +30,7 @@ class SourceInfo:
     ----------
     digest
         A digest of the data: of the files read, or of the generator's name, version and options.
+        Images are in it by their :func:`~vlm_eval.data.images.fingerprint`.
     synthetic
         True if the rows are a generated stand-in for a data set that is not at hand. Every output
         then says so and nothing computed on it is called a benchmark result.

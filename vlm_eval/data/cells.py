@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_eval.core.errors import DataError
-from vlm_eval.core.hashing import digest_bytes
-from vlm_eval.core.types import ImageRef
-from vlm_eval.data.images import decode, open_image
+from vlm_eval.data.images import EncodedImage, open_image
 from vlm_eval.data.tables import CellTable
 
 
@@ -37,7 +35,7 @@ def needed_text(table: CellTable, row: int, column: str) -> str:
     return value
 
 
-def image_cell(table: CellTable, row: int, column: str) -> ImageRef:
+def image_cell(table: CellTable, row: int, column: str) -> EncodedImage:
     """Return the image of a cell: a path, encoded bytes, or both as ``datasets`` keeps them.
 
     Bytes are not kept: the cell is read once more when the image is needed.
@@ -52,11 +50,7 @@ def image_cell(table: CellTable, row: int, column: str) -> ImageRef:
     cell = table.cell(row, column)
     data = _bytes(cell)
     if data is not None:
-        return ImageRef(
-            digest_bytes(data),
-            lambda: decode(_bytes(table.cell(row, column)) or b"", where),
-            where,
-        )
+        return EncodedImage(lambda: _bytes(table.cell(row, column)) or b"", len(data), where)
     path = cell.get("path") if isinstance(cell, dict) else cell
     if path is None or path == "":
         raise DataError("empty or missing", where=where)

@@ -1,15 +1,27 @@
-"""Whether the hub can be reached, found out at once."""
+"""Loading from the hub: whether it can be reached, found out at once, and what is shown of it."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 SECONDS = 10.0
+_SHOWN: ContextVar[bool] = ContextVar("shown", default=True)
+
+
+@contextmanager
+def progress_bars(*, shown: bool) -> Iterator[None]:
+    """Within this, the libraries show how far they are with loading data, or they do not."""
+    token = _SHOWN.set(shown)
+    try:
+        yield
+    finally:
+        _SHOWN.reset(token)
 
 
 @contextmanager
@@ -18,6 +30,7 @@ def at_once() -> Iterator[None]:
 
     Without a network it tries again for half a minute, and writes about it, before it takes the
     copy in its cache or says that there is none. Told that it is offline, it does so immediately.
+    Nor are there bars where :func:`progress_bars` forbids them.
     """
     import datasets.config
     import huggingface_hub.constants
@@ -28,10 +41,27 @@ def at_once() -> Iterator[None]:
         for place in places:
             place.HF_HUB_OFFLINE = True
     try:
-        yield
+        with nullcontext() if _SHOWN.get() else _without_bars():
+            yield
     finally:
         for place, was in zip(places, before, strict=True):
             place.HF_HUB_OFFLINE = was
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    import datasets.utils
+    import huggingface_hub.utils
+
+    libraries: tuple[Any, ...] = (datasets.utils, huggingface_hub.utils)
+    on = [library for library in libraries if not library.are_progress_bars_disabled()]
+    for library in on:
+        library.disable_progress_bars()
+    try:
+        yield
+    finally:
+        for library in on:
+            library.enable_progress_bars()
 
 
 def reachable(address: str) -> bool:

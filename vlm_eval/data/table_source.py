@@ -14,6 +14,7 @@ from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Condition, ImageRef
 from vlm_eval.data.base import Row, SourceInfo
 from vlm_eval.data.cells import image_cell
+from vlm_eval.data.images import fingerprint
 from vlm_eval.data.tables import CellTable, open_folder, open_hub
 
 MAX_DEPTH = 50
@@ -75,7 +76,10 @@ class TableSource:
     def info(self) -> SourceInfo:
         """Return the provenance; the digest covers every field and every image that is taken."""
         rows = [
-            {name: item.key if isinstance(item, ImageRef) else item for name, item in row.items()}
+            {
+                name: fingerprint(item) if isinstance(item, ImageRef) else item
+                for name, item in row.items()
+            }
             for row in self.rows()
         ]
         notice = STAND_IN.format(count=len(rows)) if self.embedded else None

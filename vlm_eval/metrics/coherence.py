@@ -24,12 +24,12 @@ from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Level
 from vlm_eval.metrics.checks import check_level, check_trials
 from vlm_eval.metrics.margins import anchored_margin, scored
-from vlm_eval.metrics.representation import Subject, measured_mean, settings, subjects
+from vlm_eval.metrics.representation import Subject, settings, subjects
 from vlm_eval.metrics.slices import By
 from vlm_eval.metrics.stability_instances import clean_level
 from vlm_eval.metrics.table import Result, Table, TableRow
 from vlm_eval.stats.clusters import Clusters, FloatArray
-from vlm_eval.stats.mean import clustered_mean
+from vlm_eval.stats.mean import clustered_mean, measured_mean
 from vlm_eval.stats.moments import resampled
 from vlm_eval.stats.paired import SEED
 from vlm_eval.stats.results import Estimate

@@ -23,13 +23,15 @@ from vlm_eval.metrics.pairing import score_suffix
 from vlm_eval.metrics.slices import By, slices
 from vlm_eval.metrics.table import Result, Table, TableRow
 from vlm_eval.stats.bootstrap import Bootstrap, cluster_bootstraps
+from vlm_eval.stats.clusters import Clusters
 from vlm_eval.stats.intervals import UNKNOWN, Interval, wilson
-from vlm_eval.stats.mean import is_binary
+from vlm_eval.stats.mean import clustered_mean, is_binary
 from vlm_eval.stats.paired import SEED
 from vlm_eval.stats.results import Estimate
 
 TEXT_ONLY = "text_only"
 """The level without an image, if the factor has it."""
+TOKENS_CHANGED = "image_tokens_changed"
 
 _PRIOR = ("E", "C", "Ebar", "Ebar_incl0", "E_terminal", "C_excess", "C_offdefault", "C_content")
 _NO_SHARE = ("Ret", "C_null", "C_excess")
@@ -52,6 +54,10 @@ class Decay:
     frequent one at the first terminal level, or at the last step), ``C_offdefault`` (C among the
     others, less those that answer so without an image), and with ``orders`` ``C_content`` (the same
     *content* at every step in every order) and ``AccInv_content``.
+
+    ``image_tokens_changed`` is the share of samples whose images did not take the same number of
+    tokens at every step: a decay takes the content of an image and must leave its size, so it must
+    be 0. It is left out where the backend does not count them.
 
     A failed trial drops its sample from C and AccInv, and from E and Acc at its level. Further
     factors are never pooled: each of their combinations has its own results. Intervals are
@@ -165,6 +171,7 @@ class Decay:
             shares.add("C_content", None, whole & one, asked)
             shares.add("AccInv_content", None, answers.score[:, 0], asked & whole & one)
         yield from self._estimates(table, where, shares, answers)
+        yield from _changed([unit[0] for unit in units], steps, where)
 
     def _estimates(
         self, table: Table, where: Mapping[str, Level], shares: Shares, answers: Answers
@@ -201,6 +208,22 @@ class Decay:
                 signed=name == "C_excess",
                 chance=table.chance if name.startswith("Acc") else None,
             )
+
+
+def _changed(
+    units: Sequence[Unit], steps: Sequence[Level], where: Mapping[str, Level]
+) -> Iterator[Estimate]:
+    """Yield the share of samples whose number of image tokens changes; nothing if none is known."""
+    values, names = [], []
+    for unit in units:
+        rows = [unit[level] for level in steps if level in unit and not unit[level].failed]
+        counts = [row.image_tokens for row in rows]
+        if counts and None not in counts:
+            values.append(float(len(set(counts)) > 1))
+            names.append(rows[0].cluster)
+    if values:
+        mean = clustered_mean(values, Clusters.of(names))
+        yield mean.estimate(TOKENS_CHANGED, where, lower_is_better=True)
 
 
 def _interval(value: float | None, spread: Bootstrap, trials: int) -> Interval:

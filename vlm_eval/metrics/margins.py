@@ -31,7 +31,7 @@ from vlm_eval.metrics.stability_instances import (
 )
 from vlm_eval.metrics.table import Result, Table, TableRow
 from vlm_eval.stats.clusters import Clusters
-from vlm_eval.stats.mean import clustered_mean
+from vlm_eval.stats.mean import measured_mean
 from vlm_eval.stats.results import Estimate
 
 OfRow: TypeAlias = Callable[[TableRow], float]
@@ -100,7 +100,7 @@ class Margins:
             measures["yes_no_margin"] = self._yes_no
         clusters = Clusters.of(row.cluster for row in rows)
         for name, measure in measures.items():
-            mean = clustered_mean([measure(row) for row in rows], clusters)
+            mean = measured_mean([measure(row) for row in rows], clusters)
             yield mean.estimate(name, where, signed=True, unit="nats")
 
     def _family(
@@ -125,7 +125,7 @@ class Margins:
         for name, measure in measures.items():
             for place, part in parts:
                 clusters = Clusters.of(instance.clean.cluster for instance in part)
-                mean = clustered_mean([measure(instance) for instance in part], clusters)
+                mean = measured_mean([measure(instance) for instance in part], clusters)
                 yield mean.estimate(name, place, signed=True, unit="nats")
 
     def _binary(self, rows: Sequence[TableRow]) -> bool:

@@ -12,7 +12,7 @@ With u the vector of a sample's clean trial at one site and layer, and v that of
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +28,6 @@ from vlm_eval.metrics.slices import By, slices
 from vlm_eval.metrics.stability_instances import Families, clean_level, family_levels, family_places
 from vlm_eval.metrics.table import Table, TableRow
 from vlm_eval.stats.clusters import Clusters
-from vlm_eval.stats.mean import Mean, clustered_mean
 
 Vector = NDArray[np.float32]
 EQUAL = 2e-6
@@ -288,12 +287,3 @@ def drift_of(one: NDArray[np.floating], other: NDArray[np.floating]) -> float | 
 def clusters_of(shifts: Sequence[Shift]) -> Clusters:
     """Return the clusters of the samples that were perturbed."""
     return Clusters.of(shift.clean.cluster for shift in shifts)
-
-
-def measured_mean(values: Sequence[float], clusters: Clusters) -> Mean:
-    """Return the clustered mean of a measure that is no share: its 0 and 1 are no outcomes.
-
-    Where all values are 0 or 1, as the drift of a control is, there is no interval.
-    """
-    mean = clustered_mean(values, clusters)
-    return replace(mean, low=None, high=None, method="none") if mean.method == "wilson" else mean

@@ -23,11 +23,11 @@ from vlm_eval.core.hashing import derive_rng
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Level
 from vlm_eval.metrics.checks import check_field
-from vlm_eval.metrics.representation import Measured, Part, Representation, measured_mean
+from vlm_eval.metrics.representation import Measured, Part, Representation
 from vlm_eval.metrics.representation_controls import Control, control_drifts
 from vlm_eval.metrics.table import Result, Table
 from vlm_eval.stats.clusters import Clusters, FloatArray
-from vlm_eval.stats.mean import Mean
+from vlm_eval.stats.mean import Mean, measured_mean
 from vlm_eval.stats.moments import Moments, cohens_d, resampled, rows_of
 from vlm_eval.stats.paired import SEED
 from vlm_eval.stats.results import Estimate

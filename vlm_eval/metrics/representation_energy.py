@@ -17,9 +17,10 @@ from vlm_eval.core.hashing import derive_rng
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Level
 from vlm_eval.metrics.margins import scored, scores
-from vlm_eval.metrics.representation import Part, Representation, measured_mean
+from vlm_eval.metrics.representation import Part, Representation
 from vlm_eval.metrics.table import Result, Table, TableRow
 from vlm_eval.stats.clusters import Clusters
+from vlm_eval.stats.mean import measured_mean
 from vlm_eval.stats.moments import clustered_pearson, clustered_sd
 from vlm_eval.stats.paired import SEED
 from vlm_eval.stats.results import Estimate

@@ -10,9 +10,9 @@ from vlm_eval.metrics.representation import (
     Representation,
     Shift,
     clusters_of,
-    measured_mean,
 )
 from vlm_eval.metrics.table import Result, Table
+from vlm_eval.stats.mean import measured_mean
 from vlm_eval.stats.results import Estimate
 
 

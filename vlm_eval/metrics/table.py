@@ -41,6 +41,8 @@ class TableRow:
         Whether the model gave no answer at all. Failed trials carry no score and drop their pair.
     choices, logprobs, token_counts
         The options and their log-likelihoods, where options were scored.
+    image_tokens
+        How many tokens stood for the images in the prompt; None if the backend could not tell.
     parser_rule
         The parser rule that fired.
     literal
@@ -66,6 +68,7 @@ class TableRow:
     choices: tuple[str, ...] | None = None
     logprobs: tuple[float, ...] | None = None
     token_counts: tuple[int, ...] | None = None
+    image_tokens: int | None = None
     parser_rule: str = ""
     literal: str | None = None
     also: Mapping[str, str | None] = field(default_factory=dict)
@@ -317,6 +320,7 @@ METRICS: Registry[type[Metric]] = Registry(
         "bleu": "vlm_eval.metrics.text_overlap:Bleu",
         "chrf": "vlm_eval.metrics.text_overlap:ChrF",
         "grouped_accuracy": "vlm_eval.metrics.grouped:GroupedAccuracy",
+        "pair_scores": "vlm_eval.metrics.pair_scores:PairScores",
         "prior_bias": "vlm_eval.metrics.bias:PriorBias",
         "representation_stability": (
             "vlm_eval.metrics.representation_stability:RepresentationStability"

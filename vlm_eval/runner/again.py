@@ -24,15 +24,16 @@ def with_data(
     place
         Where the data lies now, as ``--data`` takes it; None to look where it lay.
 
-    The places are those that the run was given, whatever task or group they were given for, and the
-    task's own.
+    The places are the task's own in the run, then those that the run was given for other tasks.
     """
     entry = manifest["tasks"][task.name]["data"]
     places: list[str | None] = [place]
     if place is None:
         given = [s.get("options", {}).get("data") or {} for s in manifest["sessions"]]
-        places = list(dict.fromkeys(p for one in given for p in one.values()))
-        places += ["embedded", None] if entry["synthetic"] else [None]
+        places = [entry.get("place"), *(p for one in given for p in one.values())]
+        places += ["embedded"] if entry["synthetic"] else []
+        # Without one last: what is said of the data is then said of the task's own.
+        places = [*(p for p in dict.fromkeys(places) if p is not None), None]
     why = "the data is not at hand"
     for candidate in places:
         try:

@@ -36,6 +36,7 @@ def evaluate(
     dtype: str | None = None,
     num_processes: int = 1,
     lease: float = 600.0,
+    capture: bool = True,
     progress: bool = True,
     command: Sequence[str] | None = None,
 ) -> Results:
@@ -79,6 +80,9 @@ def evaluate(
     lease
         With several processes: seconds without a sign of life, 1 or more, after which the work of
         one is given to the others. Longer than a batch can take.
+    capture
+        Whether hidden states are kept where a task's ``capture`` section asks for it and the model
+        shows them (``docs/internals/capture.md``).
     progress
         Whether to show how far the run is, on standard error.
     command
@@ -113,6 +117,7 @@ def evaluate(
         device=device,
         dtype=dtype,
         lease=lease,
+        capture=capture,
         progress=progress,
         command=command,
     )
@@ -153,6 +158,10 @@ def score(
     run = RunFolder(folder)
     if not current_tasks:
         return summarise(run, tasks_of(run))
+    from vlm_eval.tasks.averages import averages
+    from vlm_eval.tasks.index import TaskIndex
+
     manifest = run.manifest()
-    output = manifest["output"]
-    return summarise(run, load_tasks(list(manifest["tasks"]), include_path, None, output))
+    names, index = list(manifest["tasks"]), TaskIndex(include_path)
+    tasks = [index.load(name, output=manifest["output"]) for name in names]
+    return summarise(run, tasks, averages(index, names))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ class Job:
     device: str | None = None
     dtype: str | None = None
     lease: float = 600.0
+    capture: bool = True
     progress: bool = True
     command: Sequence[str] | None = None
 
@@ -53,8 +55,9 @@ class Job:
     def settings(self) -> Settings:
         """What decides, beside tasks and model, what is asked."""
         return Settings(
-            seed=self.seed, limit=self.limit, output=self.output, decoding=dict(self.gen_kwargs)
-        )
+            seed=self.seed, limit=self.limit, output=self.output, decoding=dict(self.gen_kwargs),
+            capture=self.capture,
+        )  # fmt: skip
 
     @property
     def model_spec(self) -> str:
@@ -99,7 +102,13 @@ class Job:
 
     def load_tasks(self) -> list[Task]:
         """Return the tasks. Raises as :func:`load_tasks`."""
-        return load_tasks(self.tasks, self.include_path, self.data, self.output)
+        return _load_tasks(self._index, self.tasks, self.data, self.output)
+
+    @cached_property
+    def _index(self) -> TaskIndex:
+        from vlm_eval.tasks.index import TaskIndex
+
+        return TaskIndex(self.include_path)
 
     def load_model(self) -> Model:
         """Return the model. Raises as :func:`vlm_eval.models.registry.load_model`."""
@@ -138,14 +147,42 @@ class Job:
             "include_path": list(self.include_path),
         }
         decided, changing = described(model)
-        begun = {**provenance.session(self.command, options), "model": changing, **session}
+        begun = {
+            **provenance.session(self.command, options),
+            "plugins": self._plugins([plan.task for plan in plans]),
+            "model": changing,
+            **session,
+        }
         return {
             "schema": SCHEMA,
             "model": {"name": model.name, **decided, "capabilities": asdict(model.capabilities)},
             **asdict(self.settings),
             "tasks": {plan.task.name: plan.describe() for plan in plans},
+            "groups": self._groups([plan.task.name for plan in plans]),
             "sessions": [begun],
         }
+
+    def _plugins(self, tasks: Sequence[Task]) -> dict[str, str]:
+        """Return the packages that tasks and model come from, but this, by what they give."""
+        from vlm_eval.core.registry import BUILT_IN
+        from vlm_eval.models.registry import BACKENDS, resolve
+        from vlm_eval.tasks.plugins import plugins
+
+        found = {what: origin for task in tasks for what, origin in plugins(task).items()}
+        if isinstance(self.model, str):
+            backend = resolve(self.model).backend
+            if BACKENDS.origin(backend) != BUILT_IN:
+                found[f"{BACKENDS.kind} {backend}"] = BACKENDS.origin(backend)
+        return found
+
+    def _groups(self, tasks: Sequence[str]) -> dict[str, Any]:
+        """Return the means over tasks that group files ask for, by group."""
+        from vlm_eval.tasks.averages import averages
+
+        found = {average.group: asdict(average) for average in averages(self._index, tasks)}
+        for entry in found.values():
+            del entry["group"]
+        return found
 
     def run_folder(self, name: str) -> RunFolder:
         """Return the run folder; one named after the model if none was given."""
@@ -180,7 +217,15 @@ def load_tasks(
     """
     from vlm_eval.tasks.index import TaskIndex
 
-    index = TaskIndex(include_path)
+    return _load_tasks(TaskIndex(include_path), names, data, output)
+
+
+def _load_tasks(
+    index: TaskIndex,
+    names: str | Sequence[str],
+    data: Mapping[str, str] | None,
+    output: str | None,
+) -> list[Task]:
     chosen = index.choose(names)
     places = {**chosen, **_data_places(index, chosen, data or {})}
     return [index.load(name, data=places[name], output=output) for name in chosen]

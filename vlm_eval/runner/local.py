@@ -12,6 +12,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlm_eval.core import errors
 from vlm_eval.core.errors import RunError, UsageError, VlmEvalError
+from vlm_eval.runner.desk import Desk
 from vlm_eval.runner.heart import Overview
 from vlm_eval.runner.job import Job
 from vlm_eval.runner.meeting import Launch
@@ -68,8 +70,11 @@ def run_local(job: Job, count: int) -> Results:
     tasks = job.load_tasks()
     work = Work(folder.work, secrets.token_hex(6))
     order = replace(job, output_path=str(folder.path), progress=False)
-    with make_progress(quiet=not job.progress) as progress:
-        crew = _Crew(order, count, work)
+    with (
+        make_progress(quiet=not job.progress) as progress,
+        tempfile.TemporaryDirectory() as desk,
+    ):
+        crew = _Crew(order, count, work, desk)
         try:
             crew.supervise(
                 Overview(progress, work, count),
@@ -83,8 +88,10 @@ def run_local(job: Job, count: int) -> Results:
 class _Crew:
     """The ranks."""
 
-    def __init__(self, job: Job, count: int, work: Work) -> None:
+    def __init__(self, job: Job, count: int, work: Work, desk: str) -> None:
         self._work, self._lease = work, job.lease
+        self._desk = Desk(desk).work
+        self._desk.publish({})
         self._said: set[str] = set()
         self._dead: dict[int, str] = {}
         self._children: list[_Child] = []
@@ -92,7 +99,7 @@ class _Crew:
             for rank in range(count):
                 launch = Launch(
                     rank=rank, world_size=count, local_rank=rank, local_world_size=count,
-                    session=work.session,
+                    session=work.session, desk=desk,
                 )  # fmt: skip
                 self._children.append(_Child(job, launch, self._say))
         except BaseException:
@@ -112,7 +119,7 @@ class _Crew:
             self._notice_ends()
             if known is None and 0 in self._dead:
                 raise RunError(f"rank 0 {self._dead[0]} before the run began")
-            self._bury(known is not None)
+            self._bury(self._desk if known is None else self._work)
             if known is not None and not self._work.unfinished(known):
                 deadline = deadline or time.monotonic() + FAREWELL_SECONDS
                 self._dismiss(watch, late=time.monotonic() > deadline)
@@ -134,12 +141,12 @@ class _Crew:
             if any(other.runs for other in self._children):
                 self._say(f"vlm_eval: warning: rank {rank} {self._dead[rank]}; the others go on")
 
-    def _bury(self, published: bool) -> None:
+    def _bury(self, work: Work) -> None:
         """Let the others have the units of the dead."""
-        for rank in self._dead if published else ():
-            last = self._work.last_beat(rank)
+        for rank in self._dead:
+            last = work.last_beat(rank)
             if last.state != "dead":
-                self._work.beat(rank, replace(last, state="dead", count=last.count + 1))
+                work.beat(rank, replace(last, state="dead", count=last.count + 1))
 
     def _dismiss(self, watch: Watch, *, late: bool) -> None:
         """End the ranks that hang though all work is done."""

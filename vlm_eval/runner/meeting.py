@@ -37,6 +37,9 @@ class Launch:
         address in common.
     address
         ``HOST:PORT`` of rank 0's (or the launcher's) key-value store, where there is no name.
+    desk
+        A folder where the ranks plan together, see :mod:`vlm_eval.runner.desk`; rank 0 plans alone
+        if None.
     """
 
     rank: int
@@ -45,6 +48,7 @@ class Launch:
     local_world_size: int = 1
     session: str | None = None
     address: str | None = None
+    desk: str | None = None
 
 
 class RankZeroError(RunError):

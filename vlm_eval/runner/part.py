@@ -11,11 +11,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vlm_eval.core.errors import RunError, UsageError
+from vlm_eval.data.hub import progress_bars
+from vlm_eval.runner.budget import check_budget, max_bytes
+from vlm_eval.runner.captures import CaptureIndex
+from vlm_eval.runner.capturing import CaptureWriter
+from vlm_eval.runner.desk import Desk
 from vlm_eval.runner.execute import Executor, fill
 from vlm_eval.runner.folder import RunFolder
 from vlm_eval.runner.heart import Heart, Overview
@@ -24,7 +29,8 @@ from vlm_eval.runner.meeting import Launch, meet
 from vlm_eval.runner.plan import Plan, Size, make_plans
 from vlm_eval.runner.progress import make_progress
 from vlm_eval.runner.records import RecordIndex, RecordWriter
-from vlm_eval.runner.units import POLL_SECONDS, Unit, Watch, Work, drawn
+from vlm_eval.runner.summarise import Closed, Summary, summarise
+from vlm_eval.runner.units import CLOSING, POLL_SECONDS, Unit, Watch, Work, drawn
 
 if TYPE_CHECKING:
     from vlm_eval.models.base import Model
@@ -47,12 +53,13 @@ class _Begun:
 
 def work_alone(job: Job) -> Results:
     """Do a whole run in this process. Raises as :func:`vlm_eval.evaluate`."""
-    begun = _begin(job)
+    with progress_bars(shown=job.progress):
+        begun = _begin(job)
     began = time.monotonic()
     _ask_everything(begun)
     seconds = time.monotonic() - began
     begun.folder.end_session({"seconds": seconds, "model": described(begun.model)[1]})
-    return _summarise(begun.folder, [plan.task for plan in begun.plans])
+    return summarise(begun.folder, [plan.task for plan in begun.plans])
 
 
 def _ask_everything(begun: _Begun) -> None:
@@ -60,14 +67,18 @@ def _ask_everything(begun: _Begun) -> None:
     job, folder, plans = begun.job, begun.folder, begun.plans
     with (
         RecordWriter(folder.records_of(0)) as writer,
+        CaptureWriter(folder.captures_of(0), max_bytes(plans)) as shards,
         make_progress(quiet=not job.progress) as progress,
     ):
         index = RecordIndex(folder.records)
-        executor = Executor(begun.model, index, writer, progress, retry_failures=job.retry_failures)
+        executor = Executor(
+            begun.model, index, writer, progress, captures=CaptureIndex(folder.captures),
+            shards=shards, retry_failures=job.retry_failures,
+        )  # fmt: skip
         progress.start(_trials(plans), index.count(answered=job.retry_failures))
         for plan in plans:
             for block in plan.blocks():
-                executor.run(plan.task, plan.trials(block))
+                executor.run(plan.task, plan.trials(block), wish=plan.wish)
 
 
 def take_part(job: Job, launch: Launch, *, supervised: bool = False) -> Results | None:
@@ -98,12 +109,14 @@ def take_part(job: Job, launch: Launch, *, supervised: bool = False) -> Results 
     job = placed(job, launch)
     session, meeting = meet(launch)
     if launch.rank > 0:
-        joined = _join(job, meeting.work)
+        with progress_bars(shown=False):
+            joined = _join(job, launch, meeting.work)
         if joined is not None:
             _work(*joined, launch.rank, None)
         return None
     try:
-        begun = _begin(job, session=session)
+        with progress_bars(shown=job.progress):
+            begun = _begin(job, launch, session=session)
         work = _publish(begun, session)
     except BaseException:
         meeting.begun(None)
@@ -163,14 +176,20 @@ def placed(job: Job, launch: Launch) -> Job:
     return job
 
 
-def _begin(job: Job, **session: Any) -> _Begun:
+def _begin(job: Job, launch: Launch | None = None, **session: Any) -> _Begun:
     """Plan, load the model and write ``run.json``."""
     job.check()
     if job.output_path is not None:
         RunFolder(job.output_path).check_free(resume=job.resume)
-    plans = make_plans(job.load_tasks(), job.settings)
+    tasks = job.load_tasks()
+    if launch is None or launch.desk is None:
+        plans = make_plans(tasks, job.settings)
+    else:
+        plans = Desk(launch.desk).plan(tasks, job.settings, launch.rank, job.lease)
     model = job.load_model()
     folder = job.run_folder(model.name)
+    if not folder.holds_run:
+        check_budget(model, plans)
     folder.begin(job.manifest(model, plans, **session), resume=job.resume)
     return _Begun(job, folder, plans, model)
 
@@ -188,9 +207,14 @@ def _publish(begun: _Begun, session: str) -> Work:
     return work
 
 
-def _join(job: Job, wait: Callable[[RunFolder], Work | None]) -> tuple[_Begun, Work] | None:
+def _join(
+    job: Job, launch: Launch, wait: Callable[[RunFolder], Work | None]
+) -> tuple[_Begun, Work] | None:
     """Take part in what rank 0 has begun; None if it is done already."""
-    tasks, model = job.load_tasks(), job.load_model()
+    tasks = job.load_tasks()
+    if launch.desk is not None:
+        Desk(launch.desk).help(tasks, job.settings, launch.rank)
+    model = job.load_model()
     folder = job.run_folder(model.name)
     work = wait(folder)
     if work is None:
@@ -217,8 +241,23 @@ def published_plans(job: Job, tasks: Sequence[Task], work: Work) -> list[Plan]:
 
 
 def units_of(plans: Sequence[Plan]) -> list[Unit]:
-    """Return all units of work, in the order in which they are drawn."""
+    """Return all units of work."""
+    return [*_asking(plans), *_closing(plans)]
+
+
+def _asking(plans: Sequence[Plan]) -> list[Unit]:
+    """Return the units that ask, in the order in which they are drawn."""
     return [Unit(plan.task.name, number) for plan in plans for number in range(plan.units)]
+
+
+def _closing(plans: Sequence[Plan]) -> list[Unit]:
+    """Return the units that compute results, the largest first, drawn when all is asked.
+
+    Tasks whose units leave records to each other are closed by :func:`complete`.
+    """
+    whole = [plan for plan in plans if not plan.size.shared]
+    whole.sort(key=lambda plan: -plan.size.trials)
+    return [Unit(plan.task.name, CLOSING) for plan in whole]
 
 
 def _work(begun: _Begun, work: Work, rank: int, overview: Overview | None) -> None:
@@ -228,19 +267,29 @@ def _work(begun: _Begun, work: Work, rank: int, overview: Overview | None) -> No
     heart = Heart(work, rank, overview)
     watch = Watch(work, job.lease)
     executor = None
-    with RecordWriter(folder.records_of(rank)) as writer:
-        for unit, by_other in drawn(work, units_of(begun.plans), rank, watch, heart.tick):
+    with (
+        RecordWriter(folder.records_of(rank)) as writer,
+        CaptureWriter(folder.captures_of(rank), max_bytes(begun.plans)) as shards,
+    ):
+        for unit, by_other in drawn(work, _asking(begun.plans), rank, watch, heart.tick):
             if executor is None or by_other:  # what the other has recorded is not asked again
                 index = RecordIndex(folder.records)
                 executor = Executor(
-                    begun.model, index, writer, heart, retry_failures=job.retry_failures
-                )
+                    begun.model, index, writer, heart, captures=CaptureIndex(folder.captures),
+                    shards=shards, retry_failures=job.retry_failures,
+                )  # fmt: skip
             plan = plans[unit.task].plan
             trials = plan.trials(plans[unit.task].at(unit.number))
-            executor.run(plan.task, trials, plan.elsewhere(unit.number))
+            executor.run(plan.task, trials, plan.elsewhere(unit.number), plan.wish)
             writer.sync()
             work.finish(unit)
             heart.beat()
+    summary = None
+    for unit, _ in drawn(work, _closing(begun.plans), rank, watch, heart.tick):
+        summary = summary or Summary(folder)
+        work.note(unit, summary.close(plans[unit.task].plan.task).to_json())
+        work.finish(unit)
+        heart.beat()
     heart.stop(described(begun.model)[1])
 
 
@@ -291,21 +340,24 @@ def complete(
         If something cannot be read or written.
     """
     plans = published_plans(job, tasks, work)
-    index = RecordIndex(folder.records)
-    if index.count(answered=job.retry_failures) < _trials(plans):
+    shared = [plan for plan in plans if plan.size.shared]
+    if shared:
+        index = RecordIndex(folder.records)
         with RecordWriter(folder.records_of(0)) as writer:
-            for plan in plans:
-                for trials in _shared_trials(plan):
+            for plan in shared:
+                for trials in map(plan.trials, plan.blocks()):
                     fill(plan.task, trials, index, writer, retry_failures=job.retry_failures)
     folder.end_session(_session(work, world_size))
-    results = _summarise(folder, tasks)
+    results = summarise(folder, tasks, closed=_closed(plans, work))
     work.remove()
     return results
 
 
-def _shared_trials(plan: Plan) -> Iterator[Iterator[Any]]:
-    if plan.size.shared:
-        yield from map(plan.trials, plan.blocks())
+def _closed(plans: Sequence[Plan], work: Work) -> dict[str, Closed]:
+    """Return the results that ranks have computed, but for those who did not see every record."""
+    noted = {unit.task: work.noted(unit) for unit in _closing(plans)}
+    closed = {task: Closed.from_json(value) for task, value in noted.items() if value is not None}
+    return {task: one for task, one in closed.items() if not one.result.counts.missing}
 
 
 def _session(work: Work, world_size: int) -> dict[str, Any]:
@@ -322,9 +374,3 @@ def _session(work: Work, world_size: int) -> dict[str, Any]:
 
 def _trials(plans: Sequence[Plan]) -> int:
     return sum(plan.size.trials for plan in plans)
-
-
-def _summarise(folder: RunFolder, tasks: Sequence[Task]) -> Results:
-    from vlm_eval.runner.summarise import summarise
-
-    return summarise(folder, tasks)

@@ -10,12 +10,14 @@ question that trials of several units have in common.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 from vlm_eval.core.errors import DataError
+from vlm_eval.runner.capturing import Wish, lot
 from vlm_eval.runner.rehearsal import Cast
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.trials import SampleRow, Trial, expand, samples
@@ -38,12 +40,15 @@ class Settings:
         ``choice`` or ``generate`` instead of each task's own; None for its own.
     decoding
         Changed fields of :class:`~vlm_eval.core.types.Decoding`.
+    capture
+        Whether hidden states are captured where a task asks for it.
     """
 
     seed: int = 0
     limit: int | None = None
     output: str | None = None
     decoding: Mapping[str, Any] = field(default_factory=dict)
+    capture: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +65,21 @@ class Size:
     shared
         Requests of several units, each with the first of them, which asks it. Empty if trials
         follow others, whose units must not wait for answers.
+    captured
+        How many of the requests are to be captured, if the model can.
+    captured_shared
+        Those of them that several units have in common.
+    highest_lot
+        The largest lot of a sample that is captured, see `capturing.lot`; None if all samples are.
     """
 
     samples: int
     trials: int
     requests: int
     shared: Mapping[str, int] = field(default_factory=dict)
+    captured: int = 0
+    captured_shared: Sequence[str] = ()
+    highest_lot: int | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +124,14 @@ class Plan:
         """Return the requests of a unit, and maybe others, that an earlier unit asks."""
         return frozenset(request for request, owner in self.size.shared.items() if owner < unit)
 
+    @property
+    def wish(self) -> Wish | None:
+        """Which trials are to be captured, None if none is."""
+        if self.task.spec.capture is None or not self.settings.capture:
+            return None
+        shared = frozenset(self.size.captured_shared)
+        return Wish(self.task, self.settings.seed, self.size.highest_lot, shared)
+
     def describe(self) -> dict[str, Any]:
         """Return what ``run.json`` says about the task, with its whole specification."""
         return {
@@ -126,10 +148,9 @@ def make_plans(tasks: Sequence[Task], settings: Settings) -> list[Plan]:
     Raises
     ------
     TaskError, DataError, UsageError
-        As :func:`vlm_eval.tasks.trials.expand`, :func:`~vlm_eval.runner.rehearsal.rehearse`; or if
-        there are no samples.
+        As :func:`measure`.
     """
-    return [Plan(task, settings, _measure(task, settings)) for task in tasks]
+    return [Plan(task, settings, measure(task, settings)) for task in tasks]
 
 
 def block_size(task: Task, count: int) -> int:
@@ -139,10 +160,20 @@ def block_size(task: Task, count: int) -> int:
     return max(1, trials // conditions)
 
 
-def _measure(task: Task, settings: Settings) -> Size:
-    count = sum(1 for _ in samples(task, limit=settings.limit))
-    unmeasured = Plan(task, settings, Size(samples=count, trials=0, requests=0))
-    trials, cast = 0, Cast(task)
+def measure(task: Task, settings: Settings) -> Size:
+    """Render every trial of a task and return how much there is.
+
+    Raises
+    ------
+    TaskError, DataError, UsageError
+        As :func:`vlm_eval.tasks.trials.expand`, :meth:`~vlm_eval.runner.rehearsal.Cast.rehearse`;
+        or if there are no samples.
+    """
+    ids = [sample.id for sample in samples(task, limit=settings.limit)]
+    drawn = Size(samples=len(ids), trials=0, requests=0, highest_lot=_highest(task, settings, ids))
+    unmeasured = Plan(task, settings, drawn)
+    trials, cast, wish = 0, Cast(task), unmeasured.wish
+    captured: set[str] = set()
     first: dict[str, int] = {}
     shared: dict[str, int] = {}
     for unit, block in enumerate(unmeasured.blocks()):
@@ -151,9 +182,24 @@ def _measure(task: Task, settings: Settings) -> Size:
             owner = first.setdefault(trial.request.id, unit)
             if owner != unit:
                 shared[trial.request.id] = owner
+            if wish is not None and wish.own(trial):
+                captured.add(trial.request.id)
             cast.see(trial)
     if not trials:
         raise DataError("the data source has no rows", where=task.where(("data",)))
     cast.rehearse()
-    waits = task.spec.follows is not None
-    return Size(samples=count, trials=trials, requests=len(first), shared={} if waits else shared)
+    if task.spec.follows is not None:
+        shared = {}
+    return replace(
+        drawn, trials=trials, requests=len(first), shared=shared, captured=len(captured),
+        captured_shared=tuple(request for request in shared if request in captured),
+    )  # fmt: skip
+
+
+def _highest(task: Task, settings: Settings, ids: Sequence[str]) -> int | None:
+    """Return the largest lot of the samples that are drawn for capturing, None if all are."""
+    capture = task.spec.capture
+    if capture is None or capture.samples == "all" or capture.samples >= len(ids):
+        return None
+    lots = (lot(settings.seed, task.name, sample_id) for sample_id in ids)
+    return heapq.nsmallest(capture.samples, lots)[-1]

@@ -25,6 +25,10 @@ class Progress(Protocol):
         """One more trial is recorded."""
         ...
 
+    def tick(self) -> None:
+        """The work goes on, whether or not a trial was recorded."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -42,6 +46,9 @@ class Silence:
         """See :class:`Progress`."""
 
     def advance(self, *, failed: bool) -> None:
+        """See :class:`Progress`."""
+
+    def tick(self) -> None:
         """See :class:`Progress`."""
 
     def __enter__(self) -> Self:

@@ -14,9 +14,9 @@ so any number of processes can continue what any other number began.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -24,13 +24,13 @@ from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from vlm_eval.core.errors import RunError
-from vlm_eval.core.hashing import digest
+from vlm_eval.core.hashing import canonical_json
 from vlm_eval.core.lines import cut_torn_tail, lines, lines_at, lock
 from vlm_eval.core.types import Level
-from vlm_eval.tasks.rendering import FIRST_ANSWER
+from vlm_eval.runner.winners import Winners
 
 FSYNC_SECONDS = 2.0
 
@@ -65,6 +65,9 @@ class Record:
         Generated text and why it ended (``stop``, ``length``); ``scored`` for options.
     logprobs, token_counts
         For each option, the sum of its tokens' natural log-probabilities, and their number.
+    tokens
+        ``{"prompt", "image"}``: tokens of the conversation, and how many are its images', as far as
+        the backend can tell; None if it cannot.
     answer, parser_rule
         What the task's parser found, and by which rule; None and ``none`` if nothing.
     literal_answer, literal_rule
@@ -93,6 +96,7 @@ class Record:
     finish: str | None = None
     logprobs: tuple[float, ...] | None = None
     token_counts: tuple[int, ...] | None = None
+    tokens: Mapping[str, int] | None = None
     answer: str | None = None
     parser_rule: str | None = None
     literal_answer: str | None = None
@@ -102,9 +106,14 @@ class Record:
     seconds: float = 0.0
 
     @property
-    def key(self) -> str:
+    def key(self) -> bytes:
         """What the record is the record of: see :func:`record_key`."""
         return record_key(self.task, self.sample_id, self.condition, self.request_hash)
+
+    @property
+    def unasked_key(self) -> bytes:
+        """The key of the same trial as long as it could not be asked."""
+        return record_key(self.task, self.sample_id, self.condition, "")
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON with its newline."""
@@ -124,37 +133,43 @@ class Record:
             If the line is no JSON object that holds a record's fields, each of its kind.
         """
         values = json.loads(line)
-        if not isinstance(values, dict) or not _fits(tuple(values), *map(type, values.values())):
+        names = tuple(values) if isinstance(values, dict) else ()
+        if not names or not _fits(names, *map(type, values.values())):
             raise ValueError("not a record")
-        if not all(_numeric(values.get(name)) for name in _NUMBERS):
-            raise ValueError("not numbers")
+        for name in _NUMBERS:
+            if not _numeric(values.get(name)):
+                raise ValueError("not numbers")
         failure = values.get("failure")
         if (values["outcome"] == "failure") != (failure is not None):
             raise ValueError("neither an answer nor a failure")
         if failure is not None and failure.keys() != {"kind", "message", "attempts"}:
             raise ValueError("not a failure")
-        return cls._of(values)
+        for name in _TUPLES:
+            if values.get(name) is not None:
+                values[name] = tuple(values[name])
+        for name in _strangers(names):
+            del values[name]
+        return cls(**values)
 
     @classmethod
-    def _of(cls, values: Mapping[str, Any]) -> Record:
-        """Return the record of a line's values, which fit."""
-        known = {name: values[name] for name in _NAMES if name in values}
-        for name in _TUPLES:
-            if known.get(name) is not None:
-                known[name] = tuple(known[name])
-        return cls(**known)
+    def parse(cls, line: bytes) -> Record | None:
+        """Return the record of a line of a file, None if it is torn or damaged."""
+        try:
+            return cls.from_line(line) if line.endswith(b"\n") else None
+        except ValueError:
+            return None
 
 
 _NAMES = tuple(f.name for f in fields(Record))
 _VALUES = attrgetter(*_NAMES)
 _LINE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _TUPLES = ("images", "choices", "logprobs", "token_counts")
-_MAPPINGS = ("condition", "fields", "also", "scores", "failure")
+_MAPPINGS = ("condition", "fields", "also", "scores", "failure", "tokens")
 _NULLABLE = frozenset(
-    ("choices", "failure", "raw", "finish", "logprobs", "token_counts", "answer", "parser_rule",
-     "literal_answer", "literal_rule")
+    ("choices", "failure", "raw", "finish", "logprobs", "token_counts", "tokens", "answer",
+     "parser_rule", "literal_answer", "literal_rule")
 )  # fmt: skip
-_NUMBERS = ("logprobs", "token_counts", "scores")
+_NUMBERS = ("logprobs", "token_counts", "tokens", "scores")
 _REQUIRED = frozenset(
     ("request_hash", "task", "sample_id", "cluster", "condition", "fields", "gold", "prompt",
      "images", "choices", "outcome")
@@ -181,41 +196,43 @@ def _fits(names: tuple[str, ...], *types: type) -> bool:
     )
 
 
+@lru_cache(maxsize=256)
+def _strangers(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those names that are no field's; another version may have written more."""
+    return tuple(name for name in names if name not in _KINDS)
+
+
 def _numeric(items: dict[str, Any] | list[Any] | None) -> bool:
-    values = items.values() if isinstance(items, dict) else items or ()
+    if not items:
+        return True
+    values = items.values() if isinstance(items, dict) else items
     return _NUMERIC.issuperset(map(type, values))
 
 
-def record_key(task: str, sample_id: str, condition: Mapping[str, Level], request_hash: str) -> str:
-    """Return the identity of a trial's record, 32 hexadecimal digits."""
+def record_key(
+    task: str, sample_id: str, condition: Mapping[str, Level], request_hash: str
+) -> bytes:
+    """Return the identity of a trial's record, 16 bytes."""
     kinds = tuple(map(type, condition.values()))
-    return _record_key(task, sample_id, tuple(condition.items()), kinds, request_hash)
+    levels = _levels(tuple(condition.items()), kinds)
+    # Lengths, so that no two lists of texts make the same text.
+    text = f"{len(task)} {len(sample_id)} {task}{sample_id}{request_hash} {levels}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
-@lru_cache(maxsize=2048)  # asked for before and after a trial of the unit at hand
-def _record_key(
-    task: str,
-    sample_id: str,
+@lru_cache(maxsize=1024)
+def _levels(
     condition: tuple[tuple[str, Level], ...],
     kinds: tuple[type, ...],  # noqa: ARG001 - 1 and True are equal, and other levels
-    request_hash: str,
 ) -> str:
-    return digest([task, sample_id, dict(condition), request_hash])[:32]
+    return canonical_json(dict(condition))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a record begins, in bytes, whether it is an answer, and of which task."""
+class Place(NamedTuple):
+    """Where a record begins, in bytes."""
 
     path: Path
     offset: int
-    answered: bool
-    task: str
-
-    @classmethod
-    def of(cls, record: Record, path: Path, offset: int) -> Place:
-        """Return the place of a record that begins there."""
-        return cls(path, offset, record.outcome == "answer", sys.intern(record.task))
 
 
 class RecordWriter:
@@ -245,7 +262,7 @@ class RecordWriter:
 
     def append(self, record: Record) -> Place:
         """Write one record with one system call; it is on disk whole or not at all."""
-        line, place = record.to_line(), Place.of(record, self._path, self._size)
+        line, place = record.to_line(), Place(self._path, self._size)
         try:
             written = os.write(self._fd, line)
             if written < len(line):
@@ -314,81 +331,66 @@ class RecordIndex:
 
     def __init__(self, folder: Path) -> None:
         self.torn = 0
-        self._by_key: dict[str, Place] = {}
-        self._by_request: dict[str, Place] = {}
-        self._followed: set[str] = set()
+        self._files: dict[Path, int] = {}
+        self._tasks: dict[str, int] = {}
+        self._trials: Winners[int] = Winners()
+        self._requests: Winners[int] = Winners()
         for path in record_files(folder):
             for offset, line in lines(path):
-                try:
-                    record = Record.from_line(line) if line.endswith(b"\n") else None
-                except ValueError:
-                    record = None
+                record = Record.parse(line)
                 if record is None:
                     self.torn += 1
                 else:
-                    self.add(record, Place.of(record, path, offset))
+                    self.add(record, Place(path, offset))
 
     def add(self, record: Record, place: Place) -> None:
-        """Note a record that was read or has just been written.
-
-        What could not be asked for want of a first answer is forgotten once it has been asked.
-        """
-        _keep(self._by_key, record.key, place)
-        if not record.request_hash:
-            if record.key in self._followed:
-                del self._by_key[record.key]
-            return
-        _keep(self._by_request, record.request_hash, place)
-        if FIRST_ANSWER in record.fields:
-            unasked = record_key(record.task, record.sample_id, record.condition, "")
-            self._followed.add(unasked)
-            self._by_key.pop(unasked, None)
+        """Note a record that was read or has just been written."""
+        number = self._pack(place, record.task)
+        self._trials.add(record, number)
+        if record.request_hash:
+            self._requests.keep(record.request_hash, number, answered=record.failure is None)
 
     def count(self, *, answered: bool = False) -> int:
         """Return how many trials are recorded, or (with ``answered``) recorded with an answer."""
-        return sum(place.answered or not answered for place in self._by_key.values())
+        return self._trials.count(answered=answered)
 
-    def has(self, key: str, *, answered: bool = False) -> bool:
+    def has(self, key: bytes, *, answered: bool = False) -> bool:
         """Whether a trial is recorded, or (with ``answered``) recorded with an answer."""
-        place = self._by_key.get(key)
-        return place is not None and (place.answered or not answered)
+        return self._trials.get(key, answered=answered) is not None
 
     def asked(self, request_hash: str, *, answered: bool = False) -> Record | None:
         """Return a record of this request by any trial, None if there is none."""
-        place = self._by_request.get(request_hash)
-        return None if place is None or (answered and not place.answered) else _at(place)
+        return self._at(self._requests.get(request_hash, answered=answered))
 
-    def find(self, key: str) -> Record | None:
+    def find(self, key: bytes) -> Record | None:
         """Return the winning record of a key, None if there is none."""
-        place = self._by_key.get(key)
-        return None if place is None else _at(place)
+        return self._at(self._trials.get(key))
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the winning record of every key, in the order of the files."""
-        return self._read(self._by_key.values())
+        return self._read(self._trials)
 
     def of_task(self, task: str) -> Iterator[Record]:
         """Yield a task's records as :meth:`__iter__` does, and read no others."""
-        return self._read(place for place in self._by_key.values() if place.task == task)
+        wanted = self._tasks.get(task)
+        return self._read(number for number in self._trials if number & 0xFFFF == wanted)
 
-    def _read(self, places: Iterable[Place]) -> Iterator[Record]:
-        by_path: dict[Path, list[int]] = {}
-        for place in places:
-            by_path.setdefault(place.path, []).append(place.offset)
-        for path in sorted(by_path):
-            for line in lines_at(path, sorted(by_path[path])):
-                yield Record._of(json.loads(line))
+    # There are many places, so each is one number: offset, file and task.
 
+    def _pack(self, place: Place, task: str) -> int:
+        file = self._files.setdefault(place.path, len(self._files))
+        return place.offset << 32 | file << 16 | self._tasks.setdefault(task, len(self._tasks))
 
-def _keep(table: dict[str, Place], key: str, place: Place) -> None:
-    if place.answered or not (key in table and table[key].answered):
-        table[key] = place
+    def _read(self, numbers: Iterable[int]) -> Iterator[Record]:
+        offsets: dict[int, list[int]] = {}
+        for number in numbers:
+            offsets.setdefault(number >> 16 & 0xFFFF, []).append(number >> 32)
+        for path in sorted(self._files):
+            for line in lines_at(path, sorted(offsets.get(self._files[path], ()))):
+                yield Record.from_line(line)
 
-
-def _at(place: Place) -> Record:
-    with place.path.open("rb") as file:
-        file.seek(place.offset)
-        return Record.from_line(file.readline())
+    def _at(self, number: int | None) -> Record | None:
+        return None if number is None else next(self._read([number]))
 
 
 def record_files(folder: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from vlm_eval.internals.base import ANALYSES, Study, Track
 from vlm_eval.internals.findings import Findings
 from vlm_eval.metrics.table import Table, TableRow
 from vlm_eval.runner.again import with_data
+from vlm_eval.runner.captures import CaptureIndex, RunStates
 from vlm_eval.runner.folder import RunFolder, to_json, write_atomic
 from vlm_eval.runner.records import RecordIndex
 from vlm_eval.runner.summarise import scored_row, tasks_of
@@ -129,7 +130,9 @@ def open_study(
             key=lambda row: (row.sample_id, condition_key(row.condition)),
         )
     )
-    table = task.table(rows)
+    captures = CaptureIndex(folder.captures)
+    captured = any(not row.failed and row.request in captures for row in rows)
+    table = task.table(rows, RunStates(captures) if captured else None)
     where = folder.path / ANALYSIS / f"{analysis}-{task.name}"
     return Study(
         task=task,
@@ -166,14 +169,18 @@ def _choose(folder: RunFolder, analysis: str, name: str | None) -> Task:
 
 
 def _trials(
-    task: Task, table: Table, manifest: Mapping[str, Any], place: str | None
+    task: Task,
+    table: Table,
+    manifest: Mapping[str, Any],
+    place: str | None,
+    wanted: Callable[[TableRow], bool] | None = None,
 ) -> Iterator[tuple[Trial, TableRow]]:
     found, why = with_data(task, manifest, place)
     if found is None:
         raise TaskError(why, where=task.name, hint="give the data: --data PATH")
     rows: dict[str, list[TableRow]] = {}
     for row in table.rows:
-        if not row.failed:
+        if not row.failed and (wanted is None or wanted(row)):
             rows.setdefault(row.sample_id, []).append(row)
     for sample in samples(found):
         for row in rows.pop(sample.id, ()):

@@ -9,28 +9,85 @@ of work, on interruptions or on the number of processes.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vlm_eval.core.errors import RunError, VlmEvalError
-from vlm_eval.core.types import Condition, condition_key
+from vlm_eval.core.types import Condition, condition_keys
 from vlm_eval.metrics.table import TableRow
+from vlm_eval.runner.archive import Archive
+from vlm_eval.runner.captures import CaptureIndex, RunStates
 from vlm_eval.runner.execute import outcome_of
 from vlm_eval.runner.folder import RUN, RunFolder
+from vlm_eval.runner.groups import average
 from vlm_eval.runner.provenance import now
-from vlm_eval.runner.records import Record, RecordIndex, record_files
+from vlm_eval.runner.records import Record, record_files
 from vlm_eval.runner.rehearsal import measured
 from vlm_eval.runner.results import Counts, Results, TaskResult
+from vlm_eval.runner.winners import Winners
 from vlm_eval.stats.results import Comparison, Estimate
+from vlm_eval.tasks.averages import Average
 from vlm_eval.tasks.factory import make_task
 from vlm_eval.tasks.scoring import Scored, score
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.yaml import Document
 
+MANY_SCORES = 1_000
 
-def summarise(folder: RunFolder, tasks: Sequence[Task]) -> Results:
+
+class Closed(NamedTuple):
+    """The result of a task, and how many of its lines are no records."""
+
+    result: TaskResult
+    torn: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON, for another process."""
+        return {"result": self.result.to_json(), "torn": self.torn}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Closed:
+        """Rebuild it."""
+        return cls(TaskResult.from_json(value["result"]), value["torn"])
+
+
+class Summary:
+    """Computes the results of a run's tasks, one at a time.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.manifest = folder.manifest()
+        self.archive = Archive(folder.records)
+        self.captures = CaptureIndex(folder.captures)
+
+    def close(self, task: Task) -> Closed:
+        """Return the result of a task. Raises as :func:`summarise`."""
+        before = self.archive.torn
+        records = self.archive.of_task(task.name)
+        result = _summarise(task, records, self.manifest, self.captures)
+        return Closed(result, self.archive.torn - before)
+
+
+def summarise(
+    folder: RunFolder,
+    tasks: Sequence[Task],
+    groups: Sequence[Average] | None = None,
+    closed: Mapping[str, Closed] | None = None,
+) -> Results:
     """Compute a run's results from its folder and write ``results.json``.
 
     Parameters
@@ -39,6 +96,10 @@ def summarise(folder: RunFolder, tasks: Sequence[Task]) -> Results:
         The run folder.
     tasks
         The run's tasks, see :func:`tasks_of`.
+    groups
+        Means over these tasks; None for those that the run was begun with.
+    closed
+        What :meth:`Summary.close` has returned elsewhere for some of the tasks, by name.
 
     Raises
     ------
@@ -47,26 +108,40 @@ def summarise(folder: RunFolder, tasks: Sequence[Task]) -> Results:
     TaskError, DataError
         If a metric asks for what the records do not have.
     """
-    results = recompute(folder, tasks)
+    results = recompute(folder, tasks, groups, closed)
     folder.write_results(results.to_json())
     return results
 
 
-def recompute(folder: RunFolder, tasks: Sequence[Task]) -> Results:
+def recompute(
+    folder: RunFolder,
+    tasks: Sequence[Task],
+    groups: Sequence[Average] | None = None,
+    closed: Mapping[str, Closed] | None = None,
+) -> Results:
     """Compute a run's results from its records and write nothing.
 
     Parameters and errors are those of :func:`summarise`.
     """
-    manifest = folder.manifest()
-    index = RecordIndex(folder.records)
+    summary, done = Summary(folder), dict(closed or {})
+    torn = summary.archive.torn
+    for task in tasks:
+        if task.name not in done:
+            done[task.name] = summary.close(task)
+    found = {task.name: done[task.name].result for task in tasks}
+    manifest, captures = summary.manifest, summary.captures
+    if groups is None:
+        groups = [Average(group=name, **g) for name, g in manifest.get("groups", {}).items()]
     return Results(
         model=manifest["model"]["name"],
         folder=folder.path,
-        tasks=tuple(_summarise(task, index.of_task(task.name), manifest) for task in tasks),
+        tasks=tuple(found.values()),
+        groups=tuple(average(group, found) for group in groups),
         run=manifest,
         records={path.name: _checksum(path) for path in record_files(folder.records)},
-        torn=index.torn,
+        torn=torn + sum(done[task.name].torn for task in tasks),
         finished=now(),
+        captures=captures.describe() if captures.shards or captures.faults else {},
     )
 
 
@@ -93,33 +168,71 @@ def _stored(spec: Mapping[str, Any], where: Path) -> Task:
         ) from error
 
 
-def _summarise(task: Task, records: Iterable[Record], manifest: Mapping[str, Any]) -> TaskResult:
+class _Trial(NamedTuple):
+    """What is kept of a record: its row, and what becomes of trials besides scores."""
+
+    row: TableRow
+    seconds: float
+    failure: str | None
+    literal_rule: str | None
+
+
+def _summarise(
+    task: Task, records: Iterable[Record], manifest: Mapping[str, Any], captures: CaptureIndex
+) -> TaskResult:
     entry = manifest["tasks"][task.name]
-    rows, tally, shared = [], _Tally(), _Shared()
-    for record in records:
-        scored = _score(task, record)
-        tally.add(record, scored)
-        rows.append(
-            _row(record, scored, shared.condition(record.condition), shared.fields(record.fields))
-        )
-    rows.sort(key=lambda row: (row.sample_id, condition_key(row.condition)))
-    numbers = list(measured(task, task.table(tuple(rows))))
+    trials = _trials(task, records)
+    table = task.table(tuple(trial.row for trial in trials))
+    captured = sum(not row.failed and row.request in captures for row in table.rows)
+    if captured:
+        table = replace(table, states=RunStates(captures))
+    counts = replace(_counts(trials, entry["trials"]), captured=captured)
+    seconds = math.fsum(trial.seconds for trial in trials)
+    del trials
+    numbers = list(measured(task, table))
     return TaskResult(
         task=task.name,
         version=task.version,
         title=task.spec.title,
         synthetic=entry["data"]["synthetic"],
         notice=entry["data"]["notice"],
-        counts=tally.counts(entry["trials"]),
-        seconds=sum(tally.seconds),
+        counts=counts,
+        seconds=seconds,
         estimates=tuple(number for number in numbers if isinstance(number, Estimate)),
         comparisons=tuple(number for number in numbers if isinstance(number, Comparison)),
+        not_captured=None if captured else _why_no_states(task, manifest),
     )
+
+
+def _trials(task: Task, records: Iterable[Record]) -> list[_Trial]:
+    """Score the records and return those that count, by sample and condition."""
+    found: Winners[_Trial] = Winners()
+    shared = _Shared()
+    for record in records:
+        scored = _score(task, record)
+        kind = None if record.failure is None else str(record.failure["kind"])
+        row = _row(record, scored, shared)
+        found.add(record, _Trial(row, record.seconds, kind, scored.literal_rule))
+    trials = list(found)
+    keys = condition_keys(trial.row.condition for trial in trials)
+    order = sorted(range(len(trials)), key=lambda i: (trials[i].row.sample_id, keys[i]))
+    return [trials[i] for i in order]
+
+
+def _why_no_states(task: Task, manifest: Mapping[str, Any]) -> str | None:
+    """Return why a run has no hidden states of a task, None if it asks for none."""
+    if task.spec.capture is None:
+        return None
+    if not manifest.get("capture", True):
+        return "the run was asked to keep none (--no_capture)"
+    if not manifest["model"]["capabilities"].get("capture"):
+        return f"{manifest['model']['name']} does not show its hidden states"
+    return "none are in the run folder"
 
 
 def scored_row(task: Task, record: Record) -> TableRow:
     """Parse and score a record anew and return its row of the table that metrics read."""
-    return _row(record, _score(task, record), record.condition, record.fields)
+    return _row(record, _score(task, record), _Shared())
 
 
 def _score(task: Task, record: Record) -> Scored:
@@ -133,21 +246,20 @@ def _score(task: Task, record: Record) -> Scored:
     )
 
 
-def _row(
-    record: Record, scored: Scored, condition: Condition, fields: Mapping[str, Any]
-) -> TableRow:
+def _row(record: Record, scored: Scored, shared: _Shared) -> TableRow:
     return TableRow(
-        sample_id=record.sample_id,
-        cluster=record.cluster,
-        condition=condition,
-        fields=fields,
-        gold=record.gold,
+        sample_id=shared.text(record.sample_id),
+        cluster=shared.text(record.cluster),
+        condition=shared.condition(record.condition),
+        fields=shared.fields(record.fields),
+        gold=shared.text(record.gold),
         answer=scored.answer,
-        scores=scored.scores,
-        failed=record.outcome == "failure",
+        scores=shared.scores(scored.scores),
+        failed=record.failure is not None,
         choices=record.choices,
         logprobs=record.logprobs,
         token_counts=record.token_counts,
+        image_tokens=(record.tokens or {}).get("image"),
         parser_rule=scored.parser_rule,
         literal=scored.literal_answer,
         also=scored.also,
@@ -157,14 +269,24 @@ def _row(
 
 
 class _Shared:
-    """Makes equal texts and conditions of many records one object, to save memory."""
+    """Makes what is equal in many rows one object, to save memory."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._scores: dict[tuple[tuple[str, float], ...], Mapping[str, float]] = {}
         self._conditions: dict[str, Condition] = {}
+
+    def text(self, text: str) -> str:
+        return self._texts.setdefault(text, text)
 
     def condition(self, condition: Condition) -> Condition:
         return self._conditions.setdefault(repr(condition), condition)
+
+    def scores(self, scores: Mapping[str, float]) -> Mapping[str, float]:
+        key = tuple(scores.items())
+        if len(self._scores) >= MANY_SCORES:  # no shares of right answers, but measures of texts
+            return self._scores.get(key, scores)
+        return self._scores.setdefault(key, scores)
 
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         text = self._texts.setdefault
@@ -174,46 +296,25 @@ class _Shared:
         }
 
 
-class _Tally:
-    """What becomes of a task's trials, counted as they pass."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self._requests: set[str] = set()
-        self._samples: set[str] = set()
-        self._clusters: set[str] = set()
-        self._rules: Counter[str] = Counter()
-        self._literal_rules: Counter[str] = Counter()
-        self._failures: Counter[str] = Counter()
-        self._unparsed = 0
-
-    def add(self, record: Record, scored: Scored) -> None:
-        self.seconds.append(record.seconds)
-        self._requests.add(record.request_hash)
-        self._samples.add(record.sample_id)
-        self._clusters.add(record.cluster)
-        if record.failure is not None:
-            self._failures[str(record.failure["kind"])] += 1
-            return
-        self._unparsed += scored.answer is None
-        self._rules[scored.parser_rule] += 1
-        if scored.literal_rule is not None:
-            self._literal_rules[scored.literal_rule] += 1
-
-    def counts(self, trials: int) -> Counts:
-        return Counts(
-            trials=trials,
-            asked=len(self._requests),
-            answered=self._rules.total(),
-            failed=self._failures.total(),
-            missing=trials - len(self.seconds),
-            unparsed=self._unparsed,
-            rules=_by_frequency(self._rules),
-            literal_rules=_by_frequency(self._literal_rules),
-            failures=_by_frequency(self._failures),
-            samples=len(self._samples),
-            clusters=len(self._clusters),
-        )
+def _counts(trials: Sequence[_Trial], planned: int) -> Counts:
+    """Return what became of the trials, of those that were planned."""
+    rows = [trial.row for trial in trials]
+    answered = [trial for trial in trials if not trial.row.failed]
+    failures = Counter(trial.failure for trial in trials if trial.failure is not None)
+    literal = Counter(one.literal_rule for one in answered if one.literal_rule is not None)
+    return Counts(
+        trials=planned,
+        asked=len({row.request for row in rows}),
+        answered=len(answered),
+        failed=failures.total(),
+        missing=planned - len(trials),
+        unparsed=sum(trial.row.answer is None for trial in answered),
+        rules=_by_frequency(Counter(trial.row.parser_rule for trial in answered)),
+        literal_rules=_by_frequency(literal),
+        failures=_by_frequency(failures),
+        samples=len({row.sample_id for row in rows}),
+        clusters=len({row.cluster for row in rows}),
+    )
 
 
 def _by_frequency(words: Counter[str]) -> dict[str, int]:

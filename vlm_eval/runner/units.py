@@ -5,6 +5,7 @@ Processes (*ranks*) share nothing but the run folder, where a launch has ``work/
     plan.json           what there is to do; the first file, written by rank 0
     TASK.N.G.claim      unit N of a task was drawn by the rank that it names, as the G-th in turn
     TASK.N.done         its records are on the disk
+    TASK.N.json         what came of it, where that is no record
     rank-000.json       the heartbeat of a rank: a number that grows, and what it has done
 
 A claim is made by creating a file that must not exist, which is atomic on local and on network file
@@ -31,13 +32,14 @@ from vlm_eval.core.errors import RunError
 from vlm_eval.runner.folder import write_atomic
 
 PLAN = "plan.json"
+CLOSING = -1  # the number of the unit that computes a task's results
 POLL_SECONDS = 0.2
 NAME_SECONDS = 10.0  # from a claim to the name in it; a network file system may be slow
 State: TypeAlias = Literal["working", "finished", "dead"]
 
 
 class Unit(NamedTuple):
-    """A unit of work: the task's name and the number of its block of samples."""
+    """A unit of work: the task's name and the number of its block of samples, or `CLOSING`."""
 
     task: str
     number: int
@@ -147,12 +149,23 @@ class Work:
             raise _fault(self._folder, error) from error
         return [unit for unit in units if f"{unit.task}.{unit.number}.done" not in names]
 
+    def note(self, unit: Unit, value: Any) -> None:
+        """Note what came of a unit. Raises RunError as :meth:`claim`."""
+        self._replace(f"{unit.task}.{unit.number}.json", value)
+
+    def noted(self, unit: Unit) -> Any | None:
+        """Return what came of a unit, None if nothing is noted."""
+        return _read(self._folder / f"{unit.task}.{unit.number}.json")
+
     def beat(self, rank: int, beat: Beat) -> None:
         """Replace a rank's heartbeat. Raises RunError as :meth:`claim`."""
-        path = self._folder / f"rank-{rank:03d}.json"
+        self._replace(f"rank-{rank:03d}.json", asdict(beat))
+
+    def _replace(self, name: str, value: Any) -> None:
+        path = self._folder / name
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            temporary.write_text(json.dumps(asdict(beat)), encoding="utf-8")
+            temporary.write_text(json.dumps(value), encoding="utf-8")
             temporary.replace(path)
         except OSError as error:
             raise _fault(path, error) from error

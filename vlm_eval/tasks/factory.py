@@ -96,20 +96,20 @@ def _construct(
     metrics = [
         make(METRICS, _metric_options(m, spec), ("metrics", i)) for i, m in enumerate(spec.metrics)
     ]
-    for registry, named, path in _named(spec):
+    for registry, named, path in named_parts(spec):
         make(registry, named.options(), path)
     if source is None:
         if data is not None:
             raise _data_fault(spec, data, faults[0])
         return None, faults
-    task = Task(spec, document, source, tuple(m for m in metrics if m is not None))
+    task = Task(spec, document, source, tuple(m for m in metrics if m is not None), data)
     faults += _factor_faults(task)
     if not faults:
         faults += [*_condition_faults(task), *_metric_faults(task)]
     return task, faults
 
 
-def _named(spec: TaskSpec) -> Iterator[tuple[Registry[type[Any]], Named, PathInFile]]:
+def named_parts(spec: TaskSpec) -> Iterator[tuple[Registry[type[Any]], Named, PathInFile]]:
     """Yield the parsers and scorers of the task and of its cases, and where they stand."""
     holders: list[tuple[PathInFile, TaskSpec | Case]] = [((), spec)]
     holders += [(("cases", i), case) for i, case in enumerate(spec.cases)]
@@ -231,6 +231,7 @@ def _condition_faults(task: Task) -> list[TaskError]:
         attempt(lambda c=condition: _check_ask(task, c))  # type: ignore[misc]
     if not found:
         attempt(lambda: _check_follows(task))
+        attempt(lambda: _check_capture(task))
     return list(found.values())
 
 
@@ -252,6 +253,12 @@ def _check_follows(task: Task) -> None:
             raise TaskError(what, where=where)
     if task.spec.follows is not None and not followed:
         raise TaskError("holds under no condition", where=task.where(("follows", "when")))
+
+
+def _check_capture(task: Task) -> None:
+    holds = [task.captures(condition) for condition in task.conditions()]
+    if task.spec.capture is not None and not any(holds):
+        raise TaskError("holds under no condition", where=task.where(("capture", "when")))
 
 
 def _metric_faults(task: Task) -> Iterator[TaskError]:

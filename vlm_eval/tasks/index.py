@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from vlm_eval.core.errors import TaskError, UsageError, VlmEvalError, did_you_mean
 from vlm_eval.tasks.factory import make_task
 from vlm_eval.tasks.loader import group_spec, load
+from vlm_eval.tasks.spec import Macro
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.yaml import Document, shown
 
@@ -64,6 +65,7 @@ class Group:
     members: tuple[str, ...]
     file: Path
     data: str | None = None
+    macro: Macro | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,10 @@ class TaskIndex:
             raise UsageError(f"{name} is a group, not a task", hint=f"it holds {members}")
         raise self._unknown(name)
 
+    def group(self, name: str) -> Group:
+        """Return what is known of a group, whose name is known."""
+        return self._found.groups[name]
+
     def document(self, name: str) -> Document:
         """Return a task's merged file; of a subtask, with its own name and its one value."""
         entry = self.entry(name)
@@ -214,7 +220,7 @@ class TaskIndex:
             spec = group_spec(document)
             self._claim(spec.group, path)
             self._found.groups[spec.group] = Group(
-                spec.group, spec.title, spec.tasks, path, spec.data
+                spec.group, spec.title, spec.tasks, path, spec.data, spec.macro
             )
             return
         for entry in _entries(path, document):

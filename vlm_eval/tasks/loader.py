@@ -7,8 +7,9 @@ A file may ``include`` another of its folder. Mappings are merged at every depth
 from __future__ import annotations
 
 import difflib
+import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,9 +131,18 @@ def _faults(kind: type[Spec], error: ValidationError, document: Document) -> Ite
             message = _MESSAGES.get(fault["type"], fault["msg"]).removeprefix("Value error, ")
             given = fault["input"]
             got = "" if isinstance(given, (dict, list)) else f" (got {given!r})"
-            quotes = fault["type"] == "string_type" and isinstance(given, (bool, int, float))
-            remedy = "put it in quotes" if quotes else None
-            yield TaskError(f"key {key!r}: {message}{got}", where=where, hint=remedy)
+            yield TaskError(f"key {key!r}: {message}{got}", where=where, hint=_remedy(fault))
+
+
+def _remedy(fault: Mapping[str, Any]) -> str | None:
+    given = fault["input"]
+    if fault["type"] == "string_type" and isinstance(given, (bool, int, float)):
+        return "put it in quotes"
+    if fault["type"] == "literal_error":
+        words = re.findall(r"'([^']+)'", fault["ctx"]["expected"])
+        near = difflib.get_close_matches(str(given), words, n=1)
+        return f"did you mean {near[0]}?" if near else None
+    return None
 
 
 # Where pydantic speaks of Python's types, say what to write.

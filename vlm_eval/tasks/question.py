@@ -127,6 +127,8 @@ class Output(Spec):
     end_of_turn: bool = False
     """Score the tokens that end the model's turn too, so that an option must be the whole answer;
     for `choice`."""
+    ties: Literal["unparsed", "first"] = "unparsed"
+    """The answer where several options score highest, for `choice`: none, or the first of them."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 16
     """Generate at most this many tokens."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0

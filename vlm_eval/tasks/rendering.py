@@ -84,16 +84,17 @@ class Rendering:
         given = task.source.fields(row, condition)
         context = {**given, **condition}
         made = cls(task, task.ask(condition), context, sample_id, condition)
-        for name in condition:
-            if name in given and given[name] != condition[name]:
+        for name in given.keys() & condition.keys():
+            if given[name] != condition[name]:
                 raise TaskError(
                     f"the data has a field {name!r} too",
                     where=made.where(("factors", name)),
                     hint="rename the factor",
                 )
-        applies = partial(made.where, ("applies",))
-        if not templates.holds(task.spec.applies, context, where=applies):
-            return None
+        if task.spec.applies is not None:
+            applies = partial(made.where, ("applies",))
+            if not templates.holds(task.spec.applies, context, where=applies):
+                return None
         if first_answer is not None:
             if FIRST_ANSWER in context:
                 where = made.where(("follows",))
@@ -216,9 +217,10 @@ class Rendering:
 
     def _part(self, part: PartSpec, path: PathInFile, seed: int) -> Part | None:
         """Return a part of a turn; None if it is absent under this condition."""
-        when = partial(self._where, "prompt", *path, "when")
-        if not templates.holds(part.when, self.context, where=when):
-            return None
+        if part.when is not None:
+            when = partial(self._where, "prompt", *path, "when")
+            if not templates.holds(part.when, self.context, where=when):
+                return None
         if part.image is not None:
             return self._picture(part.image, partial(self._where, "prompt", *path), seed)
         return Text(self._text(part.text or "", path))

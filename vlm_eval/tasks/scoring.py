@@ -23,8 +23,8 @@ class Scored:
     answer
         One of the choices, or free text; None if unparsed, tied or failed.
     parser_rule
-        The rule that found it: a parser's, ``argmax`` or ``tie`` for scored options, empty for a
-        failure.
+        The rule that found it: a parser's; for scored options ``argmax``, ``tie`` (no answer) or
+        ``tie_first`` (the first of the tied); empty for a failure.
     span
         Start and end of the answer in the generated text, if it has one.
     literal_answer, literal_rule
@@ -85,7 +85,7 @@ def score(
     ask, text = task.ask(condition), outcome.text or ""
     judge = _judge(task, task.scorer(ask, fields), text, gold, fields or {})
     if outcome.logprobs is not None:
-        return _score_options(outcome, choices, judge)
+        return _score_options(outcome, choices, judge, first=ask.output.ties == "first")
     readers = task.readers(ask, fields)
     if readers.parser is None:
         raise RunError(f"task {task.name} has no parser for generated text")
@@ -109,27 +109,32 @@ def _judge(
     return judge
 
 
-def _score_options(answer: Answer, choices: Sequence[str] | None, judge: Judge) -> Scored:
+def _score_options(
+    answer: Answer, choices: Sequence[str] | None, judge: Judge, *, first: bool
+) -> Scored:
     logprobs, counts = answer.logprobs or (), answer.token_counts
     if choices is None or len(choices) != len(logprobs) or (counts and len(counts) != len(choices)):
         raise RunError("the options and their log-likelihoods differ in number")
-    best = _argmax(logprobs)
-    found = None if best is None else choices[best]
+    found, rule = _best(choices, logprobs, first=first)
     scores = dict(judge(found))
     if counts is not None:
-        mean = _argmax([sum_ / max(count, 1) for sum_, count in zip(logprobs, counts, strict=True)])
-        scores["accuracy_length_normalised"] = judge(None if mean is None else choices[mean])[
-            "accuracy"
-        ]
-    return Scored(found, "tie" if found is None else "argmax", scores=scores)
+        means = [sum_ / max(count, 1) for sum_, count in zip(logprobs, counts, strict=True)]
+        by_mean, _ = _best(choices, means, first=first)
+        scores["accuracy_length_normalised"] = judge(by_mean)["accuracy"]
+    return Scored(found, rule, scores=scores)
 
 
-def _argmax(values: Sequence[float]) -> int | None:
-    """Return the index of the largest value; None if it is not alone, or one is not a number."""
+def _best(
+    choices: Sequence[str], values: Sequence[float], *, first: bool
+) -> tuple[str | None, str]:
+    """Return the choice with the largest value, and the rule that found it.
+
+    Where several have it the first is taken, or none; none too if a value is not a number.
+    """
     top = max(values)
-    if values.count(top) > 1 or any(map(math.isnan, values)):
-        return None
-    return values.index(top)
+    if any(map(math.isnan, values)) or (values.count(top) > 1 and not first):
+        return None, "tie"
+    return choices[values.index(top)], "argmax" if values.count(top) == 1 else "tie_first"
 
 
 def _score_text(

@@ -11,10 +11,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
-from vlm_eval.core.capture import Site
+from vlm_eval.core.capture import CaptureSpec, Site
 from vlm_eval.core.types import Condition, Level
 from vlm_eval.prompts import templates
 from vlm_eval.tasks.question import Expression, Output, Part, Prompt, Role, Spec, Template
@@ -159,10 +166,32 @@ class Capture(Spec):
     """What is kept of `vision_grid`: its Dirichlet energy, or all its tokens."""
     when: Expression | None = None
     """An expression over the factors: which conditions are captured; absent means all."""
-    samples: Annotated[int, Field(ge=1)] | None = 200
-    """How many samples, drawn by the run's seed; null for all."""
+    samples: Annotated[int, Field(ge=1)] | Literal["all"] = 200
+    """How many samples, drawn by the run's seed, or `all`."""
     max_gib: Annotated[float, Field(gt=0)] = 8.0
     """The run is refused if the states would take more than this on disk, in GiB."""
+
+    @field_validator("sites")
+    @classmethod
+    def _distinct(cls, sites: tuple[Site, ...]) -> tuple[Site, ...]:
+        if len(set(sites)) < len(sites):
+            raise ValueError("must be distinct")
+        return sites
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _some(cls, layers: Any) -> Any:
+        number = type(layers) is int and layers >= 1
+        several = isinstance(layers, (list, tuple)) and all(type(item) is int for item in layers)
+        if not (layers == "all" or number or (several and layers)):
+            raise ValueError("must be all, how many of the last, or a list of layers (0 the first)")
+        return layers
+
+    def to_spec(self) -> CaptureSpec:
+        """Return what a model is asked to keep of each request."""
+        return CaptureSpec(
+            sites=self.sites, layers=self.layers, norm=self.norm, answers=self.answers
+        )
 
 
 class Subtasks(Spec):
@@ -290,6 +319,16 @@ class TaskSpec(Spec):
         return Ask(**found, origin=origin)
 
 
+class Macro(Spec):
+    """What is averaged over the tasks of a group, each task weighing the same."""
+
+    scores: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of results, or globs; a result is averaged where every task has it, for the same levels
+    and fields."""
+    leave_out: tuple[Name, ...] = ()
+    """Tasks of the group that are not averaged."""
+
+
 class GroupSpec(Spec):
     """A group file: a name for several tasks."""
 
@@ -301,3 +340,5 @@ class GroupSpec(Spec):
     """Names or globs of tasks, or names of other groups."""
     data: Literal["embedded"] | None = None
     """`embedded`: tasks asked for through this group run on embedded data unless --data says."""
+    macro: Macro | None = None
+    """Means over the tasks, each weighing the same; the tasks' data must have nothing in common."""

@@ -15,7 +15,8 @@ from vlm_eval.core.hashing import canonical_json, digest
 from vlm_eval.core.options import build
 from vlm_eval.core.types import Condition, Level
 from vlm_eval.data.base import Row, Source, SourceInfo
-from vlm_eval.metrics.table import Metric, Table, TableRow
+from vlm_eval.data.check import Checkup, Progress, check_source
+from vlm_eval.metrics.table import Metric, States, Table, TableRow
 from vlm_eval.parsers.base import PARSERS, Parser
 from vlm_eval.prompts import templates
 from vlm_eval.scorers.base import SCORERS, Scorer
@@ -46,12 +47,15 @@ class Task:
         The data source, with the data that was asked for.
     metrics
         What to compute, in the file's order.
+    place
+        Where the data lies, as ``--data`` or a group says it; None where the task file says it.
     """
 
     spec: TaskSpec
     document: Document
     source: Source
     metrics: tuple[Metric, ...]
+    place: str | None = None
 
     @property
     def name(self) -> str:
@@ -100,6 +104,11 @@ class Task:
         """
         with self._data():
             yield from self.source.rows()
+
+    def check_data(self, progress: Progress) -> Checkup:
+        """Return what the data holds, lacks and has wrong. Errors are those of `rows`."""
+        with self._data():
+            return check_source(self.source, progress)
 
     def data_info(self) -> SourceInfo:
         """Return the provenance of the data. Errors are those of `rows`."""
@@ -155,6 +164,18 @@ class Task:
             return None
         return {**condition, **follows.condition}
 
+    def captures(self, condition: Condition) -> bool:
+        """Say whether the states of trials under a condition are kept, of the samples drawn.
+
+        Raises
+        ------
+        TaskError
+            If `capture.when` uses a name that is no factor.
+        """
+        capture = self.spec.capture
+        where = self.where(("capture", "when"))
+        return capture is not None and templates.holds(capture.when, condition, where=where)
+
     def readers(self, ask: Ask, fields: Mapping[str, Any] | None = None) -> Readers:
         """Return all parsers of the answers to what a condition asks; fields as for `parser`."""
         if ask in self._readers:
@@ -200,11 +221,11 @@ class Task:
             options = templates.value(options, fields, where=self.where(ask.origin["parser"]))
         return _parser(canonical_json(options))
 
-    def table(self, rows: tuple[TableRow, ...]) -> Table:
-        """Return the table of these scored trials."""
+    def table(self, rows: tuple[TableRow, ...], states: States | None = None) -> Table:
+        """Return the table of these scored trials, with the states captured with them, if any."""
         factors: dict[str, tuple[Level, ...]] = dict(self.factors)
         partial = self.spec.applies is not None
-        return Table(self.name, factors, rows, self.chance, self.spec.controls, partial)
+        return Table(self.name, factors, rows, self.chance, self.spec.controls, partial, states)
 
     def info(self) -> dict[str, Any]:
         """Return JSON-able provenance for ``run.json``.
@@ -226,6 +247,7 @@ class Task:
             "chance": self.chance,
             "data": {
                 "source": self.spec.data.source,
+                "place": self.place,
                 "digest": data.digest,
                 "synthetic": data.synthetic,
                 "notice": data.notice,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import pydantic
@@ -155,12 +156,11 @@ def samples(task: Task, *, limit: int | None = None) -> Iterator[SampleRow]:
 
 
 def _limited(task: Task, limit: int | None) -> Iterable[Row]:
-    if limit is None:
-        return task.rows()
+    if limit is None or not task.spec.slices:
+        return islice(task.rows(), limit)
     strata: dict[str, list[Row]] = {}
     for row in task.rows():
-        key = row.get(task.spec.slices[0]) if task.spec.slices else None
-        rows = strata.setdefault(str(key), [])
+        rows = strata.setdefault(str(row.get(task.spec.slices[0])), [])
         if len(rows) < limit:
             rows.append(row)
     turns = max(map(len, strata.values()), default=0)
@@ -319,7 +319,7 @@ def _decoding(output: Output, changes: Mapping[str, Any]) -> Decoding:
     return replace(own, **changes)
 
 
-_NOT_DECODING = frozenset(("kind", "choices", "match", "end_of_turn"))
+_NOT_DECODING = frozenset(("kind", "choices", "match", "end_of_turn", "ties"))
 
 
 def _decoding_changes(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -338,12 +338,12 @@ def _decoding_changes(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _ALWAYS_JSON = frozenset([str, int, bool, type(None)])
+_TEXT = frozenset([str])
 
 
 def _json_fields(context: Mapping[str, Any], sample_id: str) -> dict[str, Any]:
     kept = {name: item for name, item in context.items() if not isinstance(item, ImageRef)}
-    doubtful = {name: item for name, item in kept.items() if type(item) not in _ALWAYS_JSON}
-    if not doubtful and _ALWAYS_JSON.issuperset(map(type, kept)):
+    if _ALWAYS_JSON.issuperset(map(type, kept.values())) and _TEXT.issuperset(map(type, kept)):
         return kept
     try:
         canonical_json(kept)

@@ -205,3 +205,33 @@ def test_a_missing_column_is_named(tmp_path, mini):
     given["columns"] = {"image": "photo", "labels": "msk"}
     with pytest.raises(DataError, match="no column 'msk'; did you mean mask"):
         list(Cityscapes(**given).rows())
+
+
+def test_a_label_map_of_another_size_than_its_image_is_refused(copy):
+    path = next(copy.glob("leftImg8bit/val/*/*_000019_leftImg8bit.png"))
+    Image.open(path).resize((64, 32)).save(path)
+    with pytest.raises(DataError) as caught:
+        read(Cityscapes(path=str(copy)))
+    assert "label map has 128 x 64 pixels" in caught.value.what
+    assert str(path) in caught.value.what
+    assert caught.value.what.endswith("64 x 32")
+    assert str(caught.value.where).endswith("_000019_gtFine_labelIds.png")
+
+
+def test_an_image_that_is_stored_on_its_side_has_its_upright_size(copy):
+    path = next(copy.glob("leftImg8bit/val/*/*_000019_leftImg8bit.png"))
+    upright = Image.open(path)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored turned by 90 degrees
+    upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    [row, _] = read(Cityscapes(path=str(copy)))
+    assert row["image"].load().size == upright.size
+
+
+def test_the_digest_follows_the_images(copy, tmp_path):
+    before = Cityscapes(path=str(copy)).info().digest
+    path = next(copy.glob("leftImg8bit/val/*/*.png"))
+    image = Image.open(path).convert("RGB")
+    image.putpixel((0, 0), (1, 2, 3))
+    image.save(path)
+    assert Cityscapes(path=str(copy)).info().digest != before

@@ -134,3 +134,15 @@ def test_a_winoground_shaped_hub_data_set_loads(folder, tmp_path, monkeypatch):
     assert row["image_1"].key == digest_bytes(encoded[1])
     assert row["image_1"].load().getpixel((0, 0)) == (0, 128, 0)
     assert not source.info().synthetic
+
+
+def test_a_broken_image_comes_to_light_with_the_first_question_about_it(folder, records, write):
+    file = write(folder / "m.jsonl", records())
+    (folder / "images" / "yellow.png").write_bytes(b"broken")
+    source = make(subset="mis", path=str(file))
+    source.info()  # reads no whole image
+    sound, broken = source.rows()
+    assert source.fields(sound, {"side": 0, "question": "confirm"})["asked"]
+    with pytest.raises(DataError, match=r"images/yellow\.png: not a readable") as error:
+        source.fields(broken, {"side": 0, "question": "confirm"})
+    assert error.value.where == f"{file}, line 2, column image_1"

@@ -383,3 +383,45 @@ def test_pictures_are_small_and_drawn_when_looked_at():
 
 def test_the_class_is_the_registered_source():
     assert isinstance(make("mmstar"), Vqa)
+
+
+CONFIGS = benchmarks()["blink"].config
+
+
+def blink(folder, names, file="{}/val-00000-of-00001.parquet"):
+    rows, _ = ROWS["blink"]
+    for name in names:
+        row = {**rows[0], "idx": f"val_{name}_1", "sub_task": name}
+        parquet(folder / file.format(name), [row])
+    return make("blink", path=str(folder))
+
+
+def test_all_configurations_are_read_in_their_order(tmp_path):
+    source = blink(tmp_path, CONFIGS)
+    assert [row["category"] for row in source.rows()] == list(CONFIGS)
+    one = make("blink", path=str(tmp_path), config="Jigsaw")
+    assert [row["category"] for row in one.rows()] == ["Jigsaw"]
+
+
+def test_a_copy_that_lacks_configurations_is_refused(tmp_path):
+    source = blink(tmp_path, CONFIGS[2:])
+    with pytest.raises(MissingData, match="with Art_Style, Counting in") as caught:
+        list(source.rows())
+    assert "config Art_Style and Counting and" in str(caught.value)
+
+
+def test_a_file_may_be_named_after_its_configuration(tmp_path):
+    rows, _ = ROWS["cv_bench"]
+    for kind in ("2d", "3d"):
+        row = {**rows[0], "type": kind.upper()}
+        parquet(tmp_path / f"test_{kind}.parquet", [row])
+    found = list(make("cv_bench", path=str(tmp_path)).rows())
+    assert [row["topic"] for row in found] == ["2D", "3D"]
+    assert [row["id"] for row in make("cv_bench", path=str(tmp_path), config="3D").rows()] == [
+        "3D-0"
+    ]
+
+
+def test_one_file_stands_for_all_configurations(tmp_path):
+    rows, wanted = ROWS["blink"]
+    assert_wanted(rows_of(make("blink", path=str(parquet(tmp_path / "x.parquet", rows)))), wanted)

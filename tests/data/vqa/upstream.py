@@ -347,4 +347,123 @@ ROWS = {
         ],
         [{"id": "49153", "answers": ["0.28", "28 %"], "prompt": "What is the ratio?" + WORD}],
     ),
+    "vizwiz_val": (
+        [
+            {
+                "question_id": "VizWiz_val_00000003", "question": "What Is this? Thank you.",
+                "answers": ["unanswerable"] * 6 + ["soda"] * 4, "category": "unanswerable",
+                "image": picture("red"),
+            }
+        ],
+        [
+            {
+                "id": "VizWiz_val_00000003", "kind": "open", "gold": "unanswerable",
+                "category": "unanswerable",
+                "prompt": "What is this? thank you."
+                "\nWhen the provided information is insufficient, respond with 'Unanswerable'."
+                + WORD,
+            }
+        ],
+    ),
+    "blink": (
+        [
+            {
+                "idx": "val_Jigsaw_1", "sub_task": "Jigsaw", "answer": "(B)",
+                "prompt": "Which image fits?\nSelect from the following choices.\n"
+                "(A) the second image\n(B) the third image",
+                "choices": ["the second image", "the third image"],
+                "image_1": picture("red"), "image_2": picture("green"),
+                "image_3": picture("blue"), "image_4": None,
+            },
+            {
+                "idx": "val_IQ_Test_2", "sub_task": "IQ_Test", "answer": "(C)",
+                "prompt": "Which is next? The choices are in the image.",
+                "choices": ["picture A", "picture B", "picture C"],
+                "image_1": picture("red"), "image_2": None, "image_3": None, "image_4": None,
+            },
+        ],
+        [
+            {
+                "id": "val_Jigsaw_1", "gold": "B", "category": "Jigsaw",
+                "shown": ["image_1", "image_2", "image_3"], "choices": ["A", "B"],
+                "options": ["the second image", "the third image"],
+                "chunks": [
+                    "", "", "",
+                    "Note: You only need to respond with A, B without providing any additional "
+                    "information.\nWhich image fits?\nSelect from the following choices.\n"
+                    "(A) the second image\n(B) the third image",
+                ],
+            },
+            {"gold": "C", "options": [], "choices": ["A", "B", "C"], "shown": ["image_1"]},
+        ],
+    ),
+    "cv_bench": (
+        [
+            {
+                "idx": 0, "type": "2D", "task": "Count", "source": "ADE20K", "answer": "(C)",
+                "prompt": "How many organs are in the image? Select from the following choices.\n"
+                "(A) 3\n(B) 2\n(C) 1\n(D) 0",
+                "choices": ["3", "2", "1", "0"], "image": picture("red"),
+            }
+        ],
+        [
+            {
+                "id": "2D-0", "gold": "C", "answer": "1", "category": "Count",
+                "subcategory": "ADE20K", "topic": "2D", "options": ["3", "2", "1", "0"],
+                "prompt": "Note: You only need to respond with A, B, C, D without providing any "
+                "additional information.\n\nHow many organs are in the image? Select from the "
+                "following choices.\n(A) 3\n(B) 2\n(C) 1\n(D) 0",
+            }
+        ],
+    ),
+    "mmbench_en": (
+        [
+            {
+                "index": 1000241, "question": "Which is right?", "hint": "Look closely.",
+                "A": "left", "B": "right", "C": "nan", "D": "nan", "answer": "B",
+                "category": "spatial_relationship", "L2-category": "finegrained_perception",
+                "source": "clevr", "split": "dev", "image": picture("red"),
+            },
+            {
+                "index": 7, "question": "What is it?", "hint": "nan", "A": "a cat", "B": "a dog",
+                "C": "a bird", "D": "a fish", "answer": "D", "category": "object",
+                "L2-category": "coarse_perception", "source": "own", "split": "dev",
+                "image": picture("blue"),
+            },
+        ],
+        [
+            {
+                "id": "1000241", "group": "241", "gold": "B", "choices": ["A", "B"],
+                "category": "finegrained_perception", "hint": "Look closely.",
+                "prompt": "Look closely. Which is right? There are several options:\nA. left"
+                "\nB. right\n" + LETTER,
+            },
+            {
+                "id": "7", "group": "7", "gold": "D", "hint": None,
+                "prompt": "What is it? There are several options:\nA. a cat\nB. a dog\nC. a bird"
+                "\nD. a fish\n" + LETTER,
+            },
+        ],
+    ),
+    "mme": (
+        [
+            {
+                "question_id": "code_reasoning/0020.png", "category": "code_reasoning",
+                "question": "Is the output 'Hello'? Please answer yes or no.", "answer": "Yes",
+                "image": picture("red"),
+            },
+            {
+                "question_id": "OCR/0001.jpg", "category": "OCR", "answer": "No",
+                "question": "Is the word in the logo \"high time\"? Please answer yes or no.",
+                "image": picture("blue"),
+            },
+        ],
+        [
+            {
+                "kind": "yes_no", "gold": "Yes", "group": "code_reasoning/0020.png",
+                "topic": "cognition", "prompt": "Is the output 'Hello'?" + WORD,
+            },
+            {"gold": "No", "topic": "perception", "category": "OCR"},
+        ],
+    ),
 }  # fmt: skip

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vlm_eval.core.errors import DataError
+from vlm_eval.data.check import Checkup, Progress
 from vlm_eval.data.cityscapes.files import read_bytes
 from vlm_eval.data.cityscapes.labels import LabelMap, train_ids
 from vlm_eval.data.cityscapes.safety import FILES, read_safety_labels
@@ -30,8 +31,6 @@ from vlm_eval.data.images import decode
 
 _NAME = re.compile(r"(?P<city>.+)_\d{6}_\d{6}_leftImg8bit\.png")
 _IMAGE = "_leftImg8bit.png"
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,24 @@ class Survey:
         labelled = [city for city in self.cities if city.split in SPLITS]
         wrong = bool(self.faults) or any(city.faults for city in labelled)
         return not wrong and any(city.images for city in labelled)
+
+    def checkup(self) -> Checkup:
+        """Return it in the form that all data sets share. The test split's faults are notes."""
+        counts: tuple[dict[str, str | int], ...] = tuple(
+            {
+                "split": city.split,
+                "city": city.name,
+                "images": city.images,
+                **city.forms,
+                "faults": len(city.faults),
+                "remarks": len(city.remarks),
+            }
+            for city in self.cities
+        )
+        labelled = [fault for c in self.cities if c.split in SPLITS for fault in c.faults]
+        unused = [fault for c in self.cities if c.split not in SPLITS for fault in c.faults]
+        remarks = [note for city in self.cities for note in city.remarks]
+        return Checkup(counts, (*self.faults, *labelled), (*self.remarks, *unused, *remarks))
 
 
 def survey(root: Path, progress: Progress = lambda *_: None) -> Survey:

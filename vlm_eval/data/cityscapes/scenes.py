@@ -26,7 +26,7 @@ from vlm_eval.data.cityscapes.labels import (
     train_ids,
 )
 from vlm_eval.data.cityscapes.tree import Frame, check_decisive, frames
-from vlm_eval.data.images import open_image
+from vlm_eval.data.images import EncodedImage, fingerprint, open_image
 from vlm_eval.data.tables import CellTable
 
 
@@ -43,8 +43,8 @@ class View:
     train_ids
         Returns the label map as train ids, uint8 of shape (height, width).
     digest
-        Returns the digest of what the labels are read from, with the image's name and size in
-        bytes. The image's own digest is part of every request that shows it.
+        Returns the digest of what the labels are read from, with the image's name and fingerprint.
+        The image's own digest is part of every request that shows it.
     """
 
     id: str
@@ -71,17 +71,41 @@ def tree_views(root: Path, split: str) -> tuple[View, ...]:
 def _of_frame(frame: Frame) -> View:
     def identity() -> str:
         data = read_bytes(frame.annotation.path)
-        size = frame.image.stat().st_size
-        return digest([frame.id, frame.annotation.form, digest_bytes(data), size])
+        image = fingerprint(open_image(frame.image))
+        return digest([frame.id, frame.annotation.form, digest_bytes(data), image])
+
+    def labels() -> LabelMap:
+        made = frame.annotation.train_ids()
+        check_size(made, open_image(frame.image), str(frame.annotation.path))
+        return made
 
     return View(
         id=frame.id,
         city=frame.city,
         split=frame.split,
         image=lambda: open_image(frame.image),
-        train_ids=frame.annotation.train_ids,
+        train_ids=labels,
         digest=identity,
     )
+
+
+def check_size(label_map: LabelMap, image: EncodedImage, where: str) -> None:
+    """Check that a label map is as large as its image.
+
+    Raises
+    ------
+    DataError
+        If it is not, naming both; or if the image cannot be read.
+    """
+    height, width = label_map.shape
+    # The header is enough, unless the image is stored on its side.
+    if image.stated_size() != (width, height) and image.load().size != (width, height):
+        own, other = f"{width} x {height}", "{} x {}".format(*image.load().size)
+        raise DataError(
+            f"the label map has {own} pixels, its image {image.label} {other}",
+            where=where,
+            hint="give label maps and images of one release, neither of them resized",
+        )
 
 
 @dataclass(frozen=True)
@@ -127,16 +151,18 @@ def table_views(table: CellTable, split: str, mirror: Mirror) -> tuple[View, ...
 def _of_row(table: CellTable, row: int, split: str, mirror: Mirror) -> View:
     where = table.place(row, mirror.columns["labels"])
 
-    def image() -> ImageRef:
+    def image() -> EncodedImage:
         return image_cell(table, row, mirror.columns["image"])
 
     def labels() -> LabelMap:
         values = decode_label_map(_encoded(table, row, mirror.columns["labels"]), where)
-        return _mirror_train_ids(values, mirror, where)
+        made = _mirror_train_ids(values, mirror, where)
+        check_size(made, image(), where)
+        return made
 
     def identity() -> str:
         data = _encoded(table, row, mirror.columns["labels"])
-        return digest([name, digest_bytes(data), image().key])
+        return digest([name, digest_bytes(data), fingerprint(image())])
 
     column = mirror.columns.get("id")
     name = (text_cell(table, row, column) if column else None) or f"row-{row:06d}"

@@ -14,6 +14,7 @@ from vlm_eval.core.hashing import digest
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Condition
 from vlm_eval.data.base import Row, SourceInfo
+from vlm_eval.data.check import Checkup, Progress
 from vlm_eval.data.cityscapes.labels import CRITICAL, Encoding, LabelMap
 from vlm_eval.data.cityscapes.safety import FILES, SafetyLabels, read_safety_labels
 from vlm_eval.data.cityscapes.scenes import Mirror, View, drawn_views, table_views, tree_views
@@ -120,8 +121,8 @@ class Cityscapes:
     def info(self) -> SourceInfo:
         """Return the provenance.
 
-        The digest covers every label file, the safety labels, the options, and the name and size of
-        every image; the content of an image is part of each request that shows it.
+        The digest covers every label file, the safety labels, the options, and the name and
+        fingerprint of every image; an image's content is part of each request that shows it.
         """
         options = [self.split, self.subset, self.critical, self.safety, self.min_area, self.seed]
         labels = self._safety_file.digest if self._safety_file else None
@@ -151,6 +152,28 @@ class Cityscapes:
             If it cannot be read.
         """
         return self._by_id[image_id].train_ids()
+
+    def check(self, progress: Progress) -> Checkup:
+        """Return what the data holds, lacks and has wrong; of a tree, all of it is looked at.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        from vlm_eval.data.cityscapes.check import survey  # which knows this module
+
+        if self.path is not None and self.columns is None:
+            return survey(Path(self.path), progress).checkup()
+        faults = []
+        for done, view in enumerate(self._views):
+            progress("images", done, len(self._views))
+            try:
+                view.train_ids()
+                view.image().load()
+            except DataError as error:
+                faults.append(str(error))
+        return Checkup(({"split": self.split, "images": len(self._views)},), tuple(faults))
 
     def _read(self, view: View) -> dict[str, Any]:
         train_ids = view.train_ids()

@@ -5,12 +5,14 @@ A pair is two images and two captions; image 0 belongs with caption 0, image 1 w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from vlm_eval.core.errors import DataError
 from vlm_eval.core.types import ImageRef
 from vlm_eval.data.base import Row
 from vlm_eval.data.cells import image_cell, needed_text, text_cell
+from vlm_eval.data.images import same_file
 from vlm_eval.data.pairs.columns import OPTIONAL, ColumnMap, check_columns
 from vlm_eval.data.tables import CellTable
 
@@ -28,13 +30,18 @@ class Loaded:
         Pairs in the data set's order.
     dropped
         Ids of pairs that cannot be answered because their two images are the same file.
+    places
+        File and line of each pair, by id.
     """
 
     rows: tuple[Row, ...]
     dropped: tuple[str, ...]
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_pairs(table: CellTable, columns: ColumnMap, subset: str | None) -> Loaded:
+def load_pairs(
+    table: CellTable, columns: ColumnMap, subset: str | None, *, decode: bool = True
+) -> Loaded:
     """Return the pairs of one subset, checked.
 
     Parameters
@@ -45,6 +52,8 @@ def load_pairs(table: CellTable, columns: ColumnMap, subset: str | None) -> Load
         Which column is which field.
     subset
         ``mis`` or ``mic``; rows of the other subset are left out. None: there are no subsets.
+    decode
+        Whether every image is decoded once. Otherwise it is only known to be there.
 
     Raises
     ------
@@ -54,21 +63,15 @@ def load_pairs(table: CellTable, columns: ColumnMap, subset: str | None) -> Load
         other than safe and unsafe, or no pair at all.
     """
     check_columns(columns, table.columns, where=table.name)
-    reader = _Reader(table, columns, subset)
     rows: list[Row] = []
     dropped: list[str] = []
-    seen: dict[str, str] = {}
-    for index in range(len(table.lines)):
-        if subset is not None and reader.subset_of(index) != subset:
-            continue
-        row = reader.row(index)
-        name, line = str(row["id"]), table.lines[index]
-        if name in seen:
-            where = table.place(index, columns.column("id"))
-            raise DataError(f"id {name!r} is also that of {seen[name]}", where=where)
-        seen[name] = line
-        if row["image_0"].key == row["image_1"].key:
-            dropped.append(name)
+    places: dict[str, str] = {}
+    for index, row in read_pairs(table, columns, subset, decode=decode):
+        if isinstance(row, DataError):
+            raise row
+        places[row["id"]] = table.place(index)
+        if same_file(row["image_0"], row["image_1"]):
+            dropped.append(row["id"])
         else:
             rows.append(row)
     if not rows:
@@ -76,7 +79,47 @@ def load_pairs(table: CellTable, columns: ColumnMap, subset: str | None) -> Load
         what = none if not dropped else "every pair has two identical images"
         hint = "check data.subset and the subset column, folder or configuration"
         raise DataError(what, where=table.name, hint=hint if not dropped else None)
-    return Loaded(tuple(rows), tuple(dropped))
+    return Loaded(tuple(rows), tuple(dropped), places)
+
+
+def read_pairs(
+    table: CellTable, columns: ColumnMap, subset: str | None, *, decode: bool = True
+) -> Iterator[tuple[int, Row | DataError]]:
+    """Yield the number and the pair of each row of a subset, or what is first wrong with it.
+
+    Parameters are those of `load_pairs`; the columns are there.
+    """
+    reader = _Reader(table, columns, subset, decode)
+    seen: dict[str, str] = {}
+    for index, line in enumerate(table.lines):
+        try:
+            if subset is not None and reader.subset_of(index) != subset:
+                continue
+            row = reader.row(index)
+            name = str(row["id"])
+            if name in seen:
+                where = table.place(index, columns.column("id"))
+                raise DataError(f"id {name!r} is also that of {seen[name]}", where=where)
+            seen[name] = line
+        except DataError as error:
+            yield index, error
+        else:
+            yield index, row
+
+
+def decoded(image: ImageRef, where: str) -> ImageRef:
+    """Return an image that decodes. Raises DataError, at the place where it is named."""
+    try:
+        image.load()
+    except DataError as error:
+        raise _at(error, where) from error
+    return image
+
+
+def _at(error: DataError, where: str) -> DataError:
+    same = error.where in {None, where}
+    what = error.what if same else f"{error.where}: {error.what}"
+    return DataError(what, where=where, hint=error.hint)
 
 
 @dataclass(frozen=True)
@@ -84,6 +127,7 @@ class _Reader:
     table: CellTable
     columns: ColumnMap
     subset: str | None
+    decode: bool
 
     def subset_of(self, index: int) -> str | None:
         """Return the subset of a row: its own word, else the folder's, else the one asked for."""
@@ -142,14 +186,10 @@ class _Reader:
         return dict(zip(names, labels, strict=True))
 
     def image(self, index: int, name: str) -> ImageRef:
-        """Return an image after decoding it once."""
         column = self.columns.column(name)
         where = self.table.place(index, column)
         try:
             image = image_cell(self.table, index, column)
-            image.load()
         except DataError as error:
-            same = error.where in {None, where}
-            what = error.what if same else f"{error.where}: {error.what}"
-            raise DataError(what, where=where, hint=error.hint) from error
-        return image
+            raise _at(error, where) from error
+        return decoded(image, where) if self.decode else image

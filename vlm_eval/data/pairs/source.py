@@ -14,12 +14,15 @@ from vlm_eval.core.hashing import digest
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Condition, ImageRef
 from vlm_eval.data.base import Row, SourceInfo
+from vlm_eval.data.check import Checkup, Progress
+from vlm_eval.data.images import fingerprint
+from vlm_eval.data.pairs.check import check_pairs
 from vlm_eval.data.pairs.columns import OPTIONAL, column_map
 from vlm_eval.data.pairs.composite import side_by_side
-from vlm_eval.data.pairs.loader import Loaded, load_pairs
+from vlm_eval.data.pairs.loader import Loaded, decoded, load_pairs
 from vlm_eval.data.pairs.orders import Orders, is_asked
 from vlm_eval.data.pairs.synthetic import pairs
-from vlm_eval.data.tables import open_folder, open_hub
+from vlm_eval.data.tables import CellTable, open_folder, open_hub
 
 SYNTHETIC = (
     "synthetic: drawn stand-in pairs, not {benchmark}; no number here is a {benchmark} result "
@@ -95,10 +98,10 @@ class Pairs:
             raise TaskError("pairs: columns without data", hint="give path or hub too")
 
     def info(self) -> SourceInfo:
-        """Return the provenance; the digest covers every text and every image."""
+        """Return the provenance; the digest covers every text and every image's fingerprint."""
         identity = [
             {
-                name: value.key if isinstance(value, ImageRef) else value
+                name: fingerprint(value) if isinstance(value, ImageRef) else value
                 for name, value in row.items()
             }
             for row in self._loaded.rows
@@ -114,8 +117,10 @@ class Pairs:
         """Return the row and what depends on the condition.
 
         ``label`` of its side; whether the choice is ``asked`` in its order; and, for the question
-        ``c2i_composite``, ``composite``: both images as one, in its order.
+        ``c2i_composite``, ``composite``: both images as one, in its order. The images are decoded
+        once, so that a broken one comes to light before anything is asked about it.
         """
+        self._check_images(row)
         if "side" not in condition:
             return row
         question, side = str(condition.get("question")), int(condition["side"])
@@ -129,27 +134,46 @@ class Pairs:
             made["composite"] = side_by_side(*(images[::-1] if place else images))
         return made
 
+    def check(self, progress: Progress) -> Checkup:
+        """Return what the data holds, lacks and has wrong. Raises DataError if there is none."""
+        if self._drawn:
+            return Checkup(({"drawn pairs": len(self._loaded.rows)},), ())
+        return check_pairs(self._table(), column_map(self.columns), self.subset, progress)
+
+    def _check_images(self, row: Row) -> None:
+        if row["id"] in self._checked or self._drawn:
+            return
+        columns = column_map(self.columns)
+        for name in ("image_0", "image_1"):
+            decoded(row[name], f"{self._loaded.places[row['id']]}, column {columns.column(name)}")
+        self._checked.add(row["id"])
+
+    @cached_property
+    def _checked(self) -> set[str]:
+        return set()
+
     @property
     def _drawn(self) -> bool:
         return self.path is None and self.hub is None
 
     @cached_property
     def _loaded(self) -> Loaded:
-        if self.path is not None:
-            table = open_folder(Path(self.path), *([self.subset] if self.subset else []))
-        elif self.hub is not None:
-            table = open_hub(
-                self.hub,
-                split=self.split,
-                config=self.config,
-                revision=self.revision,
-                layout=LAYOUT,
-            )
-        else:
+        if self._drawn:
             unknown = dict.fromkeys(OPTIONAL)
             drawn = pairs(self.subset, self.count, self.seed)
             return Loaded(tuple({**unknown, **row} for row in drawn), ())
-        return load_pairs(table, column_map(self.columns), self.subset)
+        return load_pairs(self._table(), column_map(self.columns), self.subset, decode=False)
+
+    def _table(self) -> CellTable:
+        if self.path is not None:
+            return open_folder(Path(self.path), *([self.subset] if self.subset else []))
+        return open_hub(
+            self.hub or "",
+            split=self.split,
+            config=self.config,
+            revision=self.revision,
+            layout=LAYOUT,
+        )
 
     def _synthetic_notice(self) -> str:
         return SYNTHETIC.format(

@@ -116,7 +116,7 @@ def find_images(root: Path, names: Sequence[str], annotations: str) -> dict[str,
         If some are not, or one leads out of the folder.
     """
     wanted = list(dict.fromkeys(names))
-    places = {name: _place(root, name) for name in wanted}
+    places = {name: image_place(root, name) for name in wanted}
     lost = [name for name, place in places.items() if place is None]
     if lost and len(lost) == len(wanted):
         what = f"none of the {len(wanted)} images is in {root}, such as {lost[0]}"
@@ -127,7 +127,7 @@ def find_images(root: Path, names: Sequence[str], annotations: str) -> dict[str,
     return {name: open_image(place, root=root) for name, place in places.items() if place}
 
 
-def _place(root: Path, name: str) -> Path | None:
-    """Return the path of an image from the root."""
+def image_place(root: Path, name: str) -> Path | None:
+    """Return the path of an image from the root, None if it is in no known folder."""
     places = (Path(folder) / name for folder in IMAGE_FOLDERS)
     return next((place for place in places if (root / place).is_file()), None)

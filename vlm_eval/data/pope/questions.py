@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias
@@ -119,26 +119,52 @@ def read_questions(table: CellTable, split: str) -> tuple[Question, ...]:
         Naming file, line and column: no known layout, an empty cell, a label other than yes and no,
         an id twice, one question with two labels, no question at all.
     """
-    columns = _layout(table)
-    found = tuple(
-        _question(table, columns, split, row)
-        for row in range(len(table))
-        if _category(table, columns, row) in (None, split)
-    )
+    found = []
+    for question in each_question(table, split):
+        if isinstance(question, DataError):
+            raise question
+        found.append(question)
     if not found:
         raise DataError(f"no question of the split {split!r}", where=table.name)
+    for error in contradictions(found):
+        raise error
+    return tuple(found)
+
+
+def each_question(table: CellTable, split: str) -> Iterator[Question | DataError]:
+    """Yield the question of each row of a split, or what is wrong with it.
+
+    Parameters are those of `read_questions`.
+
+    Raises
+    ------
+    DataError
+        If the table has no known layout.
+    """
+    columns = _layout(table)
     seen: dict[str, Question] = {}
-    for question in found:
+    for row in range(len(table)):
+        try:
+            if _category(table, columns, row) not in (None, split):
+                continue
+            question = _question(table, columns, split, row)
+        except DataError as error:
+            yield error
+            continue
         other = seen.setdefault(question.id, question)
-        if other is not question:
-            raise DataError(
-                f"id {question.id!r} is also that of {other.place}", where=question.place
-            )
-    for one, other in duplicates(found):
+        if other is question:
+            yield question
+        else:
+            what = f"id {question.id!r} is also that of {other.place}"
+            yield DataError(what, where=question.place)
+
+
+def contradictions(questions: Sequence[Question]) -> Iterator[DataError]:
+    """Yield that one question about one image has two labels."""
+    for one, other in duplicates(questions):
         if one.label != other.label:
             what = f"{other.text!r} is {other.label}, but {one.label} at {one.place}"
-            raise DataError(what, where=other.place, hint="keep one of the two")
-    return found
+            yield DataError(what, where=other.place, hint="keep one of the two")
 
 
 def duplicates(questions: Sequence[Question]) -> list[tuple[Question, Question]]:

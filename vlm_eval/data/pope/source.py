@@ -15,6 +15,9 @@ from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Condition, ImageRef
 from vlm_eval.data.base import Row, SourceInfo
 from vlm_eval.data.cells import image_cell
+from vlm_eval.data.check import Checkup, Progress, broken
+from vlm_eval.data.images import fingerprint
+from vlm_eval.data.pope.check import check_copy
 from vlm_eval.data.pope.files import find_file, find_images, layout, missing, need_file
 from vlm_eval.data.pope.questions import Question, Split, duplicates, read_questions, relabel
 from vlm_eval.data.pope.synthetic import Gallery
@@ -97,7 +100,7 @@ class Pope:
         Questions that are there twice, and those that RePOPE leaves out, are named in the notice.
         """
         identity = [
-            [question.split, question.id, question.text, question.label, image.key]
+            [question.split, question.id, question.text, question.label, fingerprint(image)]
             for question, image in self._asked
         ]
         notices = [SYNTHETIC.format(name=NAMES[self.annotations])] if self.embedded else []
@@ -126,6 +129,20 @@ class Pope:
         """Return the row: nothing here depends on the condition."""
         return row
 
+    def check(self, progress: Progress) -> Checkup:
+        """Return what the data holds, lacks and has wrong. Raises MissingData if there is none."""
+        if self.path is None:
+            images = [image for _, image in self._asked]
+            return Checkup(({"questions": len(images)},), tuple(broken(images, progress)))
+        path = Path(self.path)
+        return check_copy(path, self._root(path), self.annotations, self._splits, progress)
+
+    def _root(self, path: Path) -> Path:
+        """Return the folder of the images."""
+        if self.images:
+            return Path(self.images)
+        return path.parent if path.is_file() else path
+
     @property
     def _splits(self) -> tuple[Split, ...]:
         return (self.split,) if isinstance(self.split, str) else self.split
@@ -150,8 +167,9 @@ class Pope:
         if path.is_file() and len(splits) > 1:
             raise TaskError(f"pope: {path} is one file for several splits", hint="give the folder")
         questions = [question for split in splits for question in self._read(path, split)]
-        root = Path(self.images) if self.images else path.parent if path.is_file() else path
-        images = find_images(root, [question.image for question in questions], self.annotations)
+        images = find_images(
+            self._root(path), [question.image for question in questions], self.annotations
+        )
         return tuple((question, images[question.image]) for question in questions)
 
     def _read(self, path: Path, split: str) -> tuple[Question, ...]:

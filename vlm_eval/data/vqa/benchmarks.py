@@ -79,7 +79,7 @@ class Benchmark(_Frozen):
     title
         Its name in messages.
     hub, config, split
-        Of its public copy.
+        Of its public copy; several configurations are read one after the other.
     layouts
         Its schemas; the first that fits is read.
     join
@@ -89,6 +89,10 @@ class Benchmark(_Frozen):
     listed
         Whether the prompt lays the options out below the question, ``A. text`` on a line each;
         otherwise the question is sent as published, its options in it.
+    lead
+        What stands between the question and the options below it.
+    preface
+        What comes first of all, with ``{letters}`` (A, B, ...) in it.
     context
         What comes before the question if there is a hint, with ``{hint}`` in it.
     capitalise
@@ -99,10 +103,12 @@ class Benchmark(_Frozen):
     hub: str
     split: str
     layouts: tuple[Layout, ...]
-    config: str | None = None
+    config: str | tuple[str, ...] | None = None
     join: Join | None = None
     suffix: Mapping[Kind, str] = {}
     listed: bool = True
+    lead: str = ""
+    preface: str = ""
     context: str = ""
     capitalise: bool = False
 
@@ -127,7 +133,8 @@ class Benchmark(_Frozen):
 
     def describe(self) -> str:
         """Return what a local copy holds, for messages."""
-        where = f"config {self.config}, " if self.config else ""
+        configs = (self.config,) if isinstance(self.config, str) else self.config
+        where = f"config {' and '.join(configs)}, " if configs else ""
         columns = ", ".join(self.layouts[0].needed)
         return (
             f"a .parquet, .jsonl or .tsv file, or a folder of them, in the hub's own schema: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,11 +27,12 @@ class Place:
         A file or folder, read in place of the hub if it is given.
     hub, config, split, revision
         A hub data set, and what of it; of a local copy, config and split choose among its files.
+        Several configurations are several tables.
     """
 
     path: str | None
     hub: str
-    config: str | None
+    config: str | tuple[str, ...] | None
     split: str
     revision: str | None = None
 
@@ -73,15 +74,13 @@ def load(
     items: list[Item] = []
     dropped: Counter[str] = Counter()
     seen: Counter[str] = Counter()
-    name = ""
-    for number, (cells, read) in enumerate(_rows(benchmark, tables, pictures)):
-        if wanted is not None and number not in wanted:
-            continue
-        name = cells.table.name
-        try:
-            item = check(READERS[read](cells))
-        except UnaskableError as error:
-            dropped[str(error)] += 1
+    table = ""
+    for name, item in read_items(benchmark, tables, pictures, wanted):
+        table = name
+        if isinstance(item, DataError):
+            raise item
+        if isinstance(item, UnaskableError):
+            dropped[str(item)] += 1
             continue
         if kinds is not None and item.kind not in kinds:
             dropped[f"are of the kind {item.kind}"] += 1
@@ -94,10 +93,29 @@ def load(
         reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
         raise DataError(
             f"no question of {benchmark.title} can be asked ({reasons or 'there is no row'})",
-            where=name or None,
+            where=table or None,
             hint="check the copy, its split and its pictures",
         )
     return Loaded(tuple(items), dropped)
+
+
+def read_items(
+    benchmark: Benchmark,
+    tables: Iterable[CellTable],
+    pictures: Pictures | None,
+    wanted: range | None = None,
+) -> Iterator[tuple[str, Item | UnaskableError | DataError]]:
+    """Yield the table's name and the question of each row, why it cannot be asked, or its fault.
+
+    Parameters are those of `load`. Raises DataError if a table has other columns.
+    """
+    for number, (cells, read) in enumerate(_rows(benchmark, tables, pictures)):
+        if wanted is not None and number not in wanted:
+            continue
+        try:
+            yield cells.table.name, check(READERS[read](cells))
+        except (UnaskableError, DataError) as error:
+            yield cells.table.name, error
 
 
 def open_tables(benchmark: Benchmark, place: Place) -> tuple[list[CellTable], Pictures | None]:
@@ -127,15 +145,18 @@ def _rows(
 
 
 def _tables(benchmark: Benchmark, place: Place) -> list[CellTable]:
+    configs = place.config if isinstance(place.config, tuple) else (place.config,)
     if place.path is None:
-        table = open_hub(
-            place.hub,
-            split=place.split,
-            config=place.config,
-            revision=place.revision,
-            layout=benchmark.describe(),
-        )
-        return [table]
+        return [
+            open_hub(
+                place.hub,
+                split=place.split,
+                config=config,
+                revision=place.revision,
+                layout=benchmark.describe(),
+            )
+            for config in configs
+        ]
     path = Path(place.path)
     if not path.exists():
         raise _missing(benchmark, f"at {path}")
@@ -143,10 +164,15 @@ def _tables(benchmark: Benchmark, place: Place) -> list[CellTable]:
         return [open_file(path)]
     if any((path / name).is_file() for name in METADATA):
         return [open_folder(path)]
-    found = _table_files(path, place.config, place.split)
-    if not found:
+    found = {config: _table_files(path, config, place.split) for config in configs}
+    named = [config for config, files in found.items() if _are_of(files, config, place.split)]
+    lacking = [config for config in configs if config not in named]
+    if named and lacking:
+        raise _missing(benchmark, f"with {', '.join(map(str, lacking))} in {path}")
+    files = dict.fromkeys(file for files in found.values() for file in files)
+    if not files:
         raise _missing(benchmark, f"in {path}")
-    return [open_file(file) for file in found]
+    return [open_file(file) for file in files]
 
 
 def _missing(benchmark: Benchmark, where: str) -> MissingData:
@@ -158,7 +184,7 @@ def _table_files(folder: Path, config: str | None, split: str) -> list[Path]:
     """Return the table files of a folder: of the split if names say so, of one type."""
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
     if config is not None:
-        files = [file for file in files if config in file.parts] or files
+        files = [file for file in files if _names_config(file, config, split)] or files
     files = [file for file in files if _names_split(file, split)] or files
     kinds = [suffix for suffix in SUFFIXES if any(f.suffix.lower() == suffix for f in files)]
     chosen = [file for file in files if file.suffix.lower() == kinds[0]] if kinds else []
@@ -168,6 +194,16 @@ def _table_files(folder: Path, config: str | None, split: str) -> list[Path]:
             f"several tables: {names}", where=str(folder), hint="name the file, or the split"
         )
     return chosen
+
+
+def _are_of(files: Sequence[Path], config: str | None, split: str) -> bool:
+    """Return whether files say that they are a configuration's."""
+    return config is not None and any(_names_config(file, config, split) for file in files)
+
+
+def _names_config(file: Path, config: str, split: str) -> bool:
+    names = (config, f"{split}{config}", f"{config}{split}")  # test_2d is 2D's test
+    return config in file.parts[:-1] or _plain(file.stem) in map(_plain, names)
 
 
 def _names_split(file: Path, split: str) -> bool:

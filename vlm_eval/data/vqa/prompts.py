@@ -55,12 +55,14 @@ def prompt(item: Item, words: Benchmark, style: Style) -> Prompt:
 
 
 def _own(item: Item, words: Benchmark) -> tuple[str, str, str]:
-    before = words.context.format(hint=item.hint) if item.hint and words.context else ""
+    before = words.preface.format(letters=", ".join(item.letters))
+    before += words.context.format(hint=item.hint) if item.hint else ""
     laid_out = words.listed and bool(item.options)
     question = item.stem if laid_out and item.stem is not None else item.question
     if words.capitalise:
         question = question.capitalize()
-    return before, question, (_lines(item) if laid_out else "") + words.suffix.get(item.kind, "")
+    options = words.lead + _lines(item) if laid_out else ""
+    return before, question, options + words.suffix.get(item.kind, "")
 
 
 def _regime(item: Item, style: Style) -> str:

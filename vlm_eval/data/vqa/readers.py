@@ -24,8 +24,10 @@ def _item(cells: Cells, kind: Kind, gold: str) -> Item:
     """Return what every row has; an id is made of the content where the data set has none."""
     question, images = cells.text("question"), cells.images()
     groups = {name: cells.text(name) or None for name in GROUPS if cells.named(name)}
-    keys = [[number, image.key] for number, image in images.items()]
-    name = cells.identity() or digest([question, gold, cells.texts("options"), keys])[:16]
+    name = cells.identity()
+    if not name:
+        keys = [[number, image.key] for number, image in images.items()]
+        name = digest([question, gold, cells.texts("options"), keys])[:16]
     hint = cells.text("hint")
     return Item(name, question, images, kind, gold, (gold,), hint=hint, groups=groups)
 
@@ -50,6 +52,21 @@ def inline(cells: Cells) -> Item:
     item = _item(cells, "mcq", _letter(cells.text("answer"), known))
     item = replace(item, options=found.options, letters=known)
     return item if own else replace(item, stem=found.stem, spans=found.spans)
+
+
+def laid_out(cells: Cells) -> Item:
+    """Options in a list and, in the same words, inside the question; the answer a letter.
+
+    Where the question has them in other words, only the letters are known.
+    """
+    options = cells.texts("options")
+    known = letters(len(options))
+    item = _item(cells, "mcq", _letter(cells.text("answer"), known))
+    found = inline_options(item.question)
+    if found is None or found.options != tuple(text.strip() for text in options):
+        return replace(item, letters=known)
+    item = replace(item, options=found.options, letters=known)
+    return replace(item, stem=found.stem, spans=found.spans)
 
 
 def _letter(answer: str, known: tuple[str, ...]) -> str:
@@ -166,11 +183,41 @@ def mmvp(cells: Cells) -> Item:
     return replace(item, gold=gold, answers=(gold,), groups={**item.groups, "group": pair})
 
 
+_CIRCLE = 1_000_000  # index % this is the same for one question in all orders of its options
+
+
+def mmbench(cells: Cells) -> Item:
+    """MMBench: two to four options; the same question again with its options moved on."""
+    item = lettered(cells)
+    options = item.options
+    while options and options[-1].strip() in {"", "nan"}:
+        options = options[:-1]
+    group = str(int(item.id) % _CIRCLE) if item.id.isdecimal() else None
+    hint = "" if item.hint == "nan" else item.hint
+    groups = {**item.groups, "group": group}
+    return replace(item, options=options, letters=letters(len(options)), hint=hint, groups=groups)
+
+
+_MME_COGNITION = frozenset(
+    ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
+)
+
+
+def mme(cells: Cells) -> Item:
+    """MME: two yes/no questions about a picture share an id; its own last words are not asked."""
+    item = yes_no(cells)
+    question = item.question.strip().replace(" Please answer yes or no.", "")
+    category = item.groups["category"]
+    topic = "cognition" if category in _MME_COGNITION else "perception"
+    name = f"{item.id}-{digest(question)[:8]}"
+    return replace(item, id=name, question=question, groups={**item.groups, "topic": topic})
+
+
 READERS: Mapping[str, Reader] = {
     reader.__name__: reader
     for reader in (
-        inline, lettered, mmmu, mmvp, naturalbench, open_answer, realworldqa,
-        vlms_are_biased, yes_no,
+        inline, laid_out, lettered, mmbench, mme, mmmu, mmvp, naturalbench, open_answer,
+        realworldqa, vlms_are_biased, yes_no,
     )
 }  # fmt: skip
 """Every reader by the name that ``benchmarks.yaml`` calls it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -14,15 +14,19 @@ from vlm_eval.core.hashing import digest
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Condition, ImageRef
 from vlm_eval.data.base import Row, SourceInfo
+from vlm_eval.data.check import Checkup, Progress
+from vlm_eval.data.images import fingerprint
 from vlm_eval.data.tables import CellTable
 from vlm_eval.data.vqa.benchmarks import Benchmark, benchmark
 from vlm_eval.data.vqa.cells import Pictures
+from vlm_eval.data.vqa.check import check_items
 from vlm_eval.data.vqa.item import Item, Kind
 from vlm_eval.data.vqa.load import Loaded, Place, load, open_tables
 from vlm_eval.data.vqa.prompts import Style, prompt
 from vlm_eval.data.vqa.readers import GROUPS
 from vlm_eval.data.vqa.synthetic import stand_in
 
+IMAGE_ID = "image_id"
 SYNTHETIC = (
     "synthetic: questions about drawn scenes in the form of {title}, not {title}; no number here "
     "is a {title} result (give the data: --data TASK=PATH)"
@@ -103,9 +107,13 @@ class Vqa:
         return self.benchmark if isinstance(self.benchmark, str) else self.benchmark[0]
 
     def info(self) -> SourceInfo:
-        """Return the provenance; the digest covers every text and every picture."""
+        """Return the provenance; the digest covers every text and every picture's fingerprint."""
         identity = [
-            {key: value.key if isinstance(value, ImageRef) else value for key, value in row.items()}
+            {
+                name: fingerprint(row[name]) if isinstance(row[name], ImageRef) else row[name]
+                for name in row
+                if name != IMAGE_ID
+            }
             for row in self.rows()
         ]
         notice = self._notice()
@@ -124,6 +132,10 @@ class Vqa:
         if order == self.options_order:
             return row
         return self._row(self._by_id[row["id"]], order)
+
+    def check(self, progress: Progress) -> Checkup:
+        """Return what the data holds, lacks and has wrong. Raises MissingData if there is none."""
+        return check_items(self._its, *self._tables(), progress)
 
     @property
     def _its(self) -> Benchmark:
@@ -161,14 +173,12 @@ class Vqa:
         place = {option: letter for letter, option in zip(item.letters, item.options, strict=False)}
         names = [f"image_{number}" for number in made.pictures]
         first = item.images[min(item.images)]
-        fields: dict[str, Any] = dict.fromkeys(GROUPS)
-        return {
-            **fields,
+        fields: dict[str, Any] = {
+            **dict.fromkeys(GROUPS),
             **item.groups,
             "id": item.id,
             "benchmark": self.name,
             "kind": item.kind,
-            "image_id": first.key[:16],
             "image": first,
             **{f"image_{number}": image for number, image in item.images.items()},
             "question": turned.stem or turned.question,
@@ -185,6 +195,7 @@ class Vqa:
             "chunks": list(made.chunks),
             "shown": names,
         }
+        return _PictureRow(fields, first)
 
     def _notice(self) -> str | None:
         if self.embedded:
@@ -195,3 +206,19 @@ class Vqa:
         total = dropped.total() + len(self._loaded.items)
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
         return f"{dropped.total()} of {total} questions of {self._its.title} left out: {reasons}"
+
+
+class _PictureRow(Mapping[str, Any]):
+    """Fields, and ``image_id``, which is found out when it is asked for: that reads the picture."""
+
+    def __init__(self, fields: Mapping[str, Any], first: ImageRef) -> None:
+        self._fields, self._first = fields, first
+
+    def __getitem__(self, name: str) -> Any:
+        return self._first.key[:16] if name == IMAGE_ID else self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._fields, IMAGE_ID))
+
+    def __len__(self) -> int:
+        return len(self._fields) + 1

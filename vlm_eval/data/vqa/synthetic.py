@@ -7,117 +7,21 @@ answer formats and the grouping of the benchmark. They measure nothing of what i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
-
-import numpy as np
 
 from vlm_eval.core.hashing import derive_rng
 from vlm_eval.core.types import ImageRef
-from vlm_eval.data.scenes.objects import NAMES, Objects, objects_image, sample_objects
-from vlm_eval.data.scenes.things import PAINTS
+from vlm_eval.data.scenes.objects import objects_image, sample_objects
 from vlm_eval.data.tables import CellTable
+from vlm_eval.data.vqa.scene_questions import Scene, is_there
 
 VERSION = 1
 UpstreamRow: TypeAlias = dict[str, Any]
 
-PLACES = ("left", "middle", "right")
 ANNOTATORS = 10
 DIRECTLY = "Please answer directly with only the letter of the correct option and nothing else."
 BRIEFLY = "Please answer directly with a single word or number."
 BRACES = "Answer with a number in curly brackets, e.g., {9}."
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question about a scene: text, right and wrong answers, and what it is about."""
-
-    text: str
-    answer: str
-    others: tuple[str, ...]
-    topic: str
-
-    def options(self, rng: np.random.Generator, count: int = 4) -> tuple[list[str], int]:
-        """Return so many options, in random order, and the place of the right one."""
-        wrong = rng.permutation(list(self.others))[: count - 1].tolist()
-        order = rng.permutation([self.answer, *wrong]).tolist()
-        return order, order.index(self.answer)
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A drawn scene, its number, and the randomness of its questions."""
-
-    number: int
-    objects: Objects
-    rng: np.random.Generator
-
-    @property
-    def image(self) -> ImageRef:
-        """The picture."""
-        return objects_image(self.objects)
-
-    def ask(self, topic: str | None = None) -> Asked:
-        """Return a question; topics go round with the scene's number."""
-        asks = {
-            "count": self.count,
-            "which": self.which,
-            "colour": self.colour,
-            "place": self.place,
-        }
-        chosen = topic or list(asks)[self.number % len(asks)]
-        return asks[chosen]() or self.count()
-
-    def count(self) -> Asked:
-        """Ask for a number."""
-        name, number = self._pick(list(self.objects.counts.items()))
-        others = tuple(str(n) for n in range(6) if n != number)
-        text = f"Count each {name} in the image. How many are there?"
-        return Asked(text, str(number), others, "count")
-
-    def which(self) -> Asked:
-        """Ask which of several things is there."""
-        absent = tuple(name for name in NAMES if name not in self.objects.names)
-        name = self._pick(list(self.objects.names))
-        return Asked("Which of these is in the image?", name, absent, "which")
-
-    def colour(self) -> Asked | None:
-        """Ask for the colour of the only thing of its kind; None if there is none."""
-        item = self._single()
-        if item is None:
-            return None
-        others = tuple(paint for paint in PAINTS if paint != item.colour)
-        text = f"What colour is the {item.name} in the image?"
-        return Asked(text, item.colour, others, "colour")
-
-    def place(self) -> Asked | None:
-        """Ask where the only thing of its kind is; None if there is none."""
-        item = self._single()
-        if item is None:
-            return None
-        here = PLACES[item.column]
-        others = tuple(place for place in PLACES if place != here)
-        text = f"In which third of the image is the {item.name}?"
-        return Asked(text, here, others, "place")
-
-    def presence(self) -> tuple[str, bool]:
-        """Return a presence question, every other one about a thing that is absent."""
-        present = self.number % 2 == 0
-        pool = [name for name in NAMES if (name in self.objects.names) == present]
-        return is_there(self._pick(pool)), present
-
-    def _single(self) -> Any:
-        counts = self.objects.counts
-        alone = [item for item in self.objects.items if counts[item.name] == 1]
-        return self._pick(alone) if alone else None
-
-    def _pick(self, pool: list[Any]) -> Any:
-        return pool[int(self.rng.integers(len(pool)))]
-
-
-def is_there(name: str) -> str:
-    """Return POPE's question about a thing."""
-    return f"Is there {'an' if name[0] in 'aeiou' else 'a'} {name} in the image?"
 
 
 def stand_in(name: str, count: int, seed: int) -> CellTable:
@@ -343,6 +247,82 @@ def _docvqa(scene: Scene) -> list[UpstreamRow]:
     return [{**row, "image": scene.image}]
 
 
+def _blink(scene: Scene) -> list[UpstreamRow]:
+    """One picture, or two of which one shows a thing."""
+    row: UpstreamRow = {"idx": f"val_Drawing_{scene.number + 1}"}
+    row |= {f"image_{number}": None for number in range(1, 5)} | {"image_1": scene.image}
+    if scene.number % 2:
+        first, second, name, other = _different(scene)
+        right = scene.number // 2 % 2
+        wanted = (name, other)[right]
+        question, options = f"Which image shows {_a(wanted)}?", ["the first", "the second"]
+        row |= {"image_1": first, "image_2": second, "sub_task": "Visual_Correspondence"}
+    else:
+        asked = scene.ask()
+        options, right = asked.options(scene.rng)
+        question, row["sub_task"] = asked.text, asked.topic.capitalize()
+    return [row | _laid_out(question, options, right)]
+
+
+def _cv_bench(scene: Scene) -> list[UpstreamRow]:
+    kind, source, topic = (
+        ("2D", "ADE20K", "count"), ("2D", "COCO", "place"), ("3D", "Omni3D", "colour"),
+    )[scene.number % 3]  # fmt: skip
+    asked = scene.ask(topic)
+    options, right = asked.options(scene.rng)
+    row = {"idx": scene.number, "type": kind, "source": source, "task": asked.topic.capitalize()}
+    return [row | {"image": scene.image} | _laid_out(asked.text, options, right)]
+
+
+def _laid_out(question: str, options: list[str], right: int) -> UpstreamRow:
+    lines = [f"({_letter(i)}) {option}" for i, option in enumerate(options)]
+    prompt = "\n".join([question, "Select from the following choices.", *lines])
+    return {"prompt": prompt, "choices": options, "answer": f"({_letter(right)})"}
+
+
+def _a(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _mmbench(scene: Scene) -> list[UpstreamRow]:
+    """A question in every order of its options, as published."""
+    asked = scene.ask()
+    options, place = asked.options(scene.rng, 2 if scene.number % 4 == 3 else 4)
+    rows = []
+    for turn in range(len(options)):
+        turned = options[turn:] + options[:turn]
+        row: UpstreamRow = {"index": scene.number + turn * 1_000_000, "question": asked.text}
+        row |= dict(zip("ABCD", [*turned, *("nan",) * 4][:4], strict=True))
+        row |= {"answer": _letter((place - turn) % len(options)), "image": scene.image}
+        row |= {"hint": "nan", "category": asked.topic, "L2-category": "drawn", "source": "drawn"}
+        rows.append(row)
+    return rows
+
+
+def _mme(scene: Scene) -> list[UpstreamRow]:
+    """Two questions about one picture, the right answers yes and no."""
+    category = ("existence", "count", "count", "numerical_calculation")[scene.number % 4]
+    if category == "existence":
+        asked = [is_there(scene.objects.names[0]), is_there(scene.which().others[0])]
+    else:
+        name, number = next(iter(scene.objects.counts.items()))
+        times, what = (2, "twice the number") if category != "count" else (1, "the number")
+        claims = (times * number, times * (number + 1))
+        asked = [f"Is {what} of each {name} in the image {claim}?" for claim in claims]
+    row = {"question_id": f"{category}/{scene.number:04d}.png", "category": category}
+    return [
+        {**row, "question": f"{question} Please answer yes or no.", "answer": answer}
+        | {"image": scene.image}
+        for question, answer in zip(asked, ("Yes", "No"), strict=True)
+    ]
+
+
+def _vizwiz(scene: Scene) -> list[UpstreamRow]:
+    row = _annotators(scene)[0]
+    kind = "number" if row["answers"][0].isdigit() else "other"
+    return [{**row, "question_id": f"VizWiz_val_{scene.number:08d}", "category": kind}]
+
+
 ROWS: Mapping[str, Callable[[Scene], list[UpstreamRow]]] = {
     "hrbench4k": _hrbench, "hrbench8k": _hrbench,
     "hallusion_bench_image": _hallusion, "vstar_bench": _vstar, "vlms_are_biased": _biased,
@@ -350,5 +330,7 @@ ROWS: Mapping[str, Callable[[Scene], list[UpstreamRow]]] = {
     "realworldqa": _realworldqa, "mmvp": _mmvp, "naturalbench": _naturalbench,
     "scienceqa_img": _scienceqa, "ai2d": _ai2d, "vqav2_val": _vqav2, "textvqa": _annotators,
     "okvqa": _annotators, "gqa": _gqa, "chartqa": _chartqa, "docvqa": _docvqa,
+    "vizwiz_val": _vizwiz, "blink": _blink, "cv_bench": _cv_bench, "mmbench_en": _mmbench,
+    "mme": _mme,
 }  # fmt: skip
 """For each benchmark, what makes rows of its schema from a scene."""
