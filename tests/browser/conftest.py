@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import vlm_eval
+from vlm_eval.internals.findings import Findings, Panel
+from vlm_eval.stats.results import Estimate
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)><!-- \u202e\x1b[2J"
 TASK = """\
@@ -54,7 +56,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             record |= {"logprobs": None, "token_counts": None, "raw": HOSTILE, "finish": "stop"}
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     vlm_eval.score(folder / "run")
+    analysis = folder / "run" / "analysis" / "probe-toy"
+    analysis.mkdir(parents=True)
+    (analysis / "findings.json").write_text(json.dumps(_findings().to_json()), encoding="utf-8")
     return vlm_eval.report(folder / "run", samples=20).parent
+
+
+def _findings() -> Findings:
+    """Return findings with curves over layers, rows of categories and hostile words."""
+    curves = [
+        Estimate("accuracy", {"layer": layer, "probe": probe}, 0.02 * layer + 0.1 * i, 0.05,
+                 0.02 * layer, 0.02 * layer + 0.3, 40, 20, "student_t", chance=0.5)
+        for i, probe in enumerate(("linear", "mlp", HOSTILE)) for layer in range(24)
+    ]  # fmt: skip
+    rows = [
+        Estimate(name, {"mode": mode}, 1.5, 0.1, 1.2, 1.8, 40, 20, "student_t", unit="nats")
+        for name in ("before", "after") for mode in ("pixel", HOSTILE)
+    ]  # fmt: skip
+    marks = {"crossover": 12.0, HOSTILE: 12.5}
+    return Findings(
+        analysis="probe", task="toy", model=HOSTILE, options={"word": HOSTILE},
+        estimates=(*curves, *rows), facts={"word": HOSTILE}, notes=(HOSTILE,), synthetic=True,
+        panels=(
+            Panel(title=HOSTILE, axis="layer", names=("accuracy",), marks=marks),
+            Panel(title="Margins", axis="mode", names=("before", "after")),
+        ),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
