@@ -37,21 +37,23 @@ def draw(runs: Sequence[dict[str, Any]], out: Path) -> None:
     """Draw held-out accuracy over steps, one panel a run."""
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(1, len(runs), figsize=(3.6 * len(runs), 3.6), sharey=True)
+    figure, panels = plt.subplots(
+        1, len(runs), figsize=(3.6 * len(runs), 3.8), sharey=True, layout="constrained"
+    )
+    named: dict[str, Any] = {}
     for panel, run in zip([panels] if len(runs) == 1 else panels, runs, strict=True):
         steps = [point["step"] for point in run["curve"]]
         for name, scores in lines(run["about"]["split"]).items():
             means = [100 * sum(p["scores"][s] for s in scores) / len(scores) for p in run["curve"]]
             style = "--" if "held-out" in name else "-"
-            panel.plot(steps, means, style, color=COLOURS[name.split()[0]], label=name)
+            named[name] = panel.plot(steps, means, style, color=COLOURS[name.split()[0]])[0]
         panel.axhline(50, color="grey", linewidth=0.8, linestyle=":")
         panel.set(
             title=f"{run['about']['split']} from {run['about']['start']}",
             xlabel="step (128 questions)", ylim=(-3, 103),
         )  # fmt: skip
-        panel.legend(fontsize=7, loc="center right")
     figure.axes[0].set_ylabel("accuracy on boards held out, %")
-    figure.tight_layout()
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=4, fontsize=8)
     figure.savefig(out, dpi=110, metadata={"Software": None})
 
 

@@ -52,7 +52,7 @@ def test_results_json_has_what_is_needed_to_reproduce(done) -> None:
     assert task["counts"] == {
         "trials": TRIALS, "asked": REQUESTS, "answered": TRIALS, "failed": 0, "missing": 0,
         "unparsed": 0, "rules": {"argmax": TRIALS}, "literal_rules": {}, "failures": {},
-        "samples": SAMPLES, "clusters": 5,
+        "samples": SAMPLES, "clusters": 5, "captured": 0,
     }  # fmt: skip
     run = results["run"]
     assert run == json.loads((done / "run.json").read_text())

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,24 @@ def digest(value: Any) -> str:
 def digest_bytes(data: bytes) -> str:
     """Return the SHA-256 of bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def record_key(
+    task: str, sample_id: str, condition: Mapping[str, str | int | float | bool], request_hash: str
+) -> bytes:
+    """Return the identity of a trial's record, 16 bytes. It is for use in memory."""
+    levels = _levels(tuple(condition.items()), tuple(map(type, condition.values())))
+    # Lengths, so that no two lists of texts make the same text.
+    text = f"{len(task)} {len(sample_id)} {task}{sample_id}{request_hash} {levels}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+@lru_cache(maxsize=1024)
+def _levels(
+    condition: tuple[tuple[str, str | int | float | bool], ...],
+    kinds: tuple[type, ...],  # noqa: ARG001 - 1 and True are equal, and other levels
+) -> str:
+    return canonical_json(dict(condition))
 
 
 def derive_seed(seed: int, *names: str | int) -> int:

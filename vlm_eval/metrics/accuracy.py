@@ -70,7 +70,8 @@ class ParseFailures:
 
     def _share(self, table: Table) -> Mean:
         scored = table.has_score(self.score)
-        return clustered_mean(unparsed(table, self.score)[scored], table.clusters(scored))
+        flags = unparsed(table, self.score)[scored].astype(float)
+        return clustered_mean(flags, table.clusters(scored))
 
 
 def mean_score(table: Table, score: str) -> Mean:

@@ -20,7 +20,7 @@ Result: TypeAlias = Estimate | Comparison
 Array: TypeAlias = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TableRow:
     """One scored trial.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Parsed
@@ -22,15 +24,21 @@ class Label:
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the label; see the class for the rules."""
         clean = normalise(text)
-        labels = [trim(normalise(choice)) or choice for choice in choices]
+        labels, names = _read(tuple(choices))
         exact = whole(trim(clean), labels)
         if exact is not None:
             return Parsed(choices[exact], "exact")
-        names = names_pattern([[label] for label in labels])
         statement = final_statement(clean, names)
         if statement is not None:
             return parsed(statement.name, choices, statement.rule)
         return parsed(only_name(clean, names), choices, "only")
+
+
+@lru_cache(maxsize=1024)
+def _read(choices: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str]]:
+    """Return the labels as the parser reads them, and the pattern of their names."""
+    labels = tuple(trim(normalise(choice)) or choice for choice in choices)
+    return labels, names_pattern([[label] for label in labels])
 
 
 def whole(text: str, labels: Sequence[str]) -> int | None:

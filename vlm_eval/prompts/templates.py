@@ -170,7 +170,10 @@ def holds(source: str | None, context: Mapping[str, Any], *, where: Where) -> bo
     """Return whether an expression is true; an absent one is. Raises TaskError as `render`."""
     if source is None:
         return True
-    return bool(_run(source, context, where, lambda: _truth(source, context)))
+    try:
+        return _truth(source, context)
+    except _FAULTS as error:
+        raise _fault(error, source, context, where) from error
 
 
 def value(option: Any, context: Mapping[str, Any], *, where: Where) -> Any:
@@ -236,8 +239,13 @@ def _filled(source: str, context: Mapping[str, Any]) -> str | None:
     pieces = _pieces(source)
     if pieces is None:
         return None
-    if len(pieces) == 1 and not pieces[0][1]:
-        return pieces[0][0]
+    if len(pieces) == 1:
+        piece, is_name = pieces[0]
+        if not is_name:
+            return piece
+        found = context.get(piece)
+        if type(found) is str and len(found) <= MAX_CHARACTERS:
+            return found
     texts = []
     for piece, is_name in pieces:
         if is_name:
@@ -251,11 +259,11 @@ def _filled(source: str, context: Mapping[str, Any]) -> str | None:
 
 
 def _truth(expression: str, context: Mapping[str, Any]) -> bool:
-    compiled, names = _expression(expression), _names(expression)
+    names = _names(expression)
     values = [context.get(name) for name in names]
     if _SCALARS.issuperset(map(type, values)):
         return _holds(expression, names, *values)
-    return bool(compiled(context))
+    return bool(_expression(expression)(context))
 
 
 @lru_cache(maxsize=4096)
@@ -285,10 +293,14 @@ def _text(source: str, context: Mapping[str, Any]) -> str:
 def _run(source: str, context: Mapping[str, Any], where: Where, compute: Callable[[], Any]) -> Any:
     try:
         return compute()
-    except UndefinedError as error:
-        raise _undefined(source, context, _place(where), error.message or "undefined") from error
     except _FAULTS as error:
-        raise TaskError(f"{source!r} fails: {error}", where=_place(where)) from error
+        raise _fault(error, source, context, where) from error
+
+
+def _fault(error: Exception, source: str, context: Mapping[str, Any], where: Where) -> TaskError:
+    if isinstance(error, UndefinedError):
+        return _undefined(source, context, _place(where), error.message or "undefined")
+    return TaskError(f"{source!r} fails: {error}", where=_place(where))
 
 
 def _place(where: Where) -> str:

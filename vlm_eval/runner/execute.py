@@ -21,7 +21,7 @@ from vlm_eval.models.base import Capabilities, Captures, Model
 from vlm_eval.runner.captures import CaptureIndex
 from vlm_eval.runner.capturing import CaptureWriter, Reduction, Wish, nothing
 from vlm_eval.runner.progress import Progress
-from vlm_eval.runner.records import Record, RecordIndex, RecordWriter, record_key
+from vlm_eval.runner.records import Record, RecordIndex, RecordWriter
 from vlm_eval.tasks.rendering import FIRST_ANSWER
 from vlm_eval.tasks.scoring import score
 from vlm_eval.tasks.task import Task
@@ -108,7 +108,7 @@ class Executor:
             if trial.follow is None:
                 continue
             condition = condition_key(trial.follow.condition)
-            before = self._index.find(_key(first[trial.sample_id, condition]))
+            before = self._index.find(first[trial.sample_id, condition].key)
             if before is None or before.answer is None:
                 why = f"the trial under {condition} has no answer to follow"
                 self._record_unasked(task, trial, Failure("no_first_answer", why, attempts=0))
@@ -190,11 +190,10 @@ class Executor:
 
     def recorded(self, trial: Trial, *, captured: bool = True) -> bool:
         """Whether a trial needs no work: it is recorded and, if it is to be, ``captured``."""
-        key = _key(trial)
-        if not self._index.has(key, answered=self._answered_only):
+        if not self._index.has(trial.key, answered=self._answered_only):
             return False
         lacks = captured and self._lacks_states(trial)
-        return not (lacks and self._index.has(key, answered=True))
+        return not (lacks and self._index.has(trial.key, answered=True))
 
     def _lacks_states(self, trial: Trial) -> bool:
         """Say whether a trial is to be captured, if it can be answered, and is not."""
@@ -207,7 +206,7 @@ class Executor:
     ) -> None:
         for trial in trials:
             record = make_record(task, trial, outcome, seconds)
-            self._index.add(record, self._writer.append(record))
+            self._index.add(record, self._writer.append(record), trial.key)
             self._progress.advance(failed=isinstance(outcome, Failure))
             seconds = 0.0  # the others did not cost anything
 
@@ -226,13 +225,9 @@ def fill(
     """
     for trial in trials:
         earlier = index.asked(trial.request.id, answered=retry_failures)
-        if earlier is not None and not index.has(_key(trial), answered=retry_failures):
+        if earlier is not None and not index.has(trial.key, answered=retry_failures):
             record = make_record(task, trial, outcome_of(earlier), 0.0)
-            index.add(record, writer.append(record))
-
-
-def _key(trial: Trial) -> bytes:
-    return record_key(trial.task, trial.sample_id, trial.condition, trial.request.id)
+            index.add(record, writer.append(record), trial.key)
 
 
 def unsupported(request: Request, able: Capabilities) -> str | None:

@@ -14,7 +14,6 @@ so any number of processes can continue what any other number began.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -27,7 +26,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
 from vlm_eval.core.errors import RunError
-from vlm_eval.core.hashing import canonical_json
+from vlm_eval.core.hashing import record_key
 from vlm_eval.core.lines import cut_torn_tail, lines, lines_at, lock
 from vlm_eval.core.types import Level
 from vlm_eval.runner.winners import Winners
@@ -107,7 +106,7 @@ class Record:
 
     @property
     def key(self) -> bytes:
-        """What the record is the record of: see :func:`record_key`."""
+        """What the record is the record of, see :func:`vlm_eval.core.hashing.record_key`."""
         return record_key(self.task, self.sample_id, self.condition, self.request_hash)
 
     @property
@@ -207,25 +206,6 @@ def _numeric(items: dict[str, Any] | list[Any] | None) -> bool:
         return True
     values = items.values() if isinstance(items, dict) else items
     return _NUMERIC.issuperset(map(type, values))
-
-
-def record_key(
-    task: str, sample_id: str, condition: Mapping[str, Level], request_hash: str
-) -> bytes:
-    """Return the identity of a trial's record, 16 bytes."""
-    kinds = tuple(map(type, condition.values()))
-    levels = _levels(tuple(condition.items()), kinds)
-    # Lengths, so that no two lists of texts make the same text.
-    text = f"{len(task)} {len(sample_id)} {task}{sample_id}{request_hash} {levels}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
-
-
-@lru_cache(maxsize=1024)
-def _levels(
-    condition: tuple[tuple[str, Level], ...],
-    kinds: tuple[type, ...],  # noqa: ARG001 - 1 and True are equal, and other levels
-) -> str:
-    return canonical_json(dict(condition))
 
 
 class Place(NamedTuple):
@@ -343,10 +323,10 @@ class RecordIndex:
                 else:
                     self.add(record, Place(path, offset))
 
-    def add(self, record: Record, place: Place) -> None:
-        """Note a record that was read or has just been written."""
+    def add(self, record: Record, place: Place, key: bytes | None = None) -> None:
+        """Note a record that was read or has just been written; its key, where it is known."""
         number = self._pack(place, record.task)
-        self._trials.add(record, number)
+        self._trials.add(record, number, key)
         if record.request_hash:
             self._requests.keep(record.request_hash, number, answered=record.failure is None)
 

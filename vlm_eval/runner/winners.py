@@ -24,9 +24,9 @@ class Winners(Generic[T]):
         self._failed: set[Hashable] = set()
         self._followed: set[Hashable] = set()
 
-    def add(self, record: Record, item: T) -> None:
-        """Note what stands for a record under the record's key."""
-        key = record.key
+    def add(self, record: Record, item: T, key: bytes | None = None) -> None:
+        """Note what stands for a record under the record's key, which may be known already."""
+        key = key or record.key
         if not record.request_hash and key in self._followed:
             return
         self.keep(key, item, answered=record.failure is None)

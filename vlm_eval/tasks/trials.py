@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from typing import Any
 
 import pydantic
 
 from vlm_eval.core.errors import DataError, TaskError, UsageError, did_you_mean
-from vlm_eval.core.hashing import canonical_json, digest
+from vlm_eval.core.hashing import canonical_json, digest_bytes, record_key
 from vlm_eval.core.types import (
     Condition,
     Decoding,
@@ -84,6 +84,11 @@ class Trial:
     choices: tuple[str, ...] | None
     request: Request
     follow: Follow | None = None
+
+    @cached_property
+    def key(self) -> bytes:
+        """The identity of its record, see `vlm_eval.core.hashing.record_key`."""
+        return record_key(self.task, self.sample_id, self.condition, self.request.id)
 
 
 @dataclass(frozen=True)
@@ -294,24 +299,44 @@ def _request(
     match: Match | None,
     end_of_turn: bool,
 ) -> Request:
-    """Make a request; its id says all that determines the answer except the model."""
-    question: dict[str, Any] = {
-        "task": task.name,
-        "version": task.version,
-        "messages": [[message.role, list(map(_part_id, message.parts))] for message in messages],
+    """Make a request; its id says all that determines the answer except the model.
+
+    That is the digest of an object with all of it: canonical JSON, of which only the messages are
+    written for each trial.
+    """
+    members = dict(_constant(task.name, task.version, choices, decoding, end_of_turn))
+    if match is not None:
+        members["match"] = canonical_json([[image.key for image in match.images], match.texts])
+    turns = (f'["{turn.role}",[{",".join(map(_part_json, turn.parts))}]]' for turn in messages)
+    members["messages"] = f"[{','.join(turns)}]"
+    question = ",".join(f'"{name}":{members[name]}' for name in sorted(members))
+    identity = digest_bytes(f"{{{question}}}".encode("utf-8", "surrogatepass"))
+    return Request(identity, messages, choices, decoding, match, end_of_turn)
+
+
+@lru_cache(maxsize=1024)
+def _constant(
+    task: str,
+    version: str,
+    choices: tuple[str, ...] | None,
+    decoding: Decoding | None,
+    end_of_turn: bool,
+) -> dict[str, str]:
+    """Return the JSON of the members of a question that many trials have in common."""
+    members: dict[str, Any] = {
+        "task": task,
+        "version": version,
         "choices": choices,
         "decoding": None if decoding is None else vars(decoding),
     }
-    # Only then, so that the ids of all other questions stay what they were.
-    if match is not None:
-        question["match"] = [[image.key for image in match.images], match.texts]
-    if end_of_turn:
-        question["end_of_turn"] = True
-    return Request(digest(question), messages, choices, decoding, match, end_of_turn)
+    if end_of_turn:  # only then, so that the ids of all other questions stay what they were
+        members["end_of_turn"] = True
+    return {name: canonical_json(value) for name, value in members.items()}
 
 
-def _part_id(part: Part) -> dict[str, str]:
-    return {"text": part.text} if isinstance(part, Text) else {"image": part.image.key}
+def _part_json(part: Part) -> str:
+    name, value = ("text", part.text) if isinstance(part, Text) else ("image", part.image.key)
+    return f'{{"{name}":{canonical_json(value)}}}'
 
 
 def _decoding(output: Output, changes: Mapping[str, Any]) -> Decoding:

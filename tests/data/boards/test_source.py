@@ -14,6 +14,7 @@ import pytest
 from vlm_eval.core.errors import DataError, TaskError
 from vlm_eval.core.options import build
 from vlm_eval.core.types import ImageRef
+from vlm_eval.data import hub
 from vlm_eval.data.base import SOURCES
 from vlm_eval.data.boards.games import GAMES
 from vlm_eval.data.boards.prompts import MODES, ORDERS, RULES, TARGETS, VARIANTS, glyph_labels
@@ -49,7 +50,8 @@ def copy(written, tmp_path):
 def cache(tmp_path, monkeypatch):
     """Keep what `datasets` converts out of the user's cache."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    datasets.disable_progress_bars()
+    with hub.progress_bars(shown=False):
+        yield
 
 
 def read(path, **options):
