@@ -34,7 +34,7 @@ prompt:
 output: {kind: choice, choices: ["Yes", "No"]}
 gold: "{{ present }}"
 parser: {name: yes_no}
-metrics: [accuracy, {name: paired_difference, factor: blur, by: [wording]}, parse_failures]
+metrics: [accuracy, {name: paired_difference, factor: blur, by: [wording, present]}, parse_failures]
 """
 
 

@@ -126,6 +126,19 @@ def test_outcomes_can_be_filtered(visit, index, show, code) -> None:
     told(page, f"{len(counts)} of {len(index['samples'])} samples, {sum(counts)} trials")
 
 
+@pytest.mark.parametrize("show", ["to_wrong", "to_right"])
+def test_a_count_of_flips_leads_to_that_many(visit, show) -> None:
+    page = visit("tasks/toy.html")
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    links = page.locator(f".numbers a[href*='show={show}&']")
+    places = [(a.get_attribute("href"), a.inner_text()) for a in links.all()]
+    assert len(places) > 4  # of every level, over all samples and in slices
+    assert any("field=" in href for href, _ in places)
+    for href, count in places[:: max(1, len(places) // 6)]:
+        found = ready(visit(f"tasks/{href}"))
+        told(found, f", {count} trials")
+
+
 def test_a_sample_has_an_address(visit, index) -> None:
     name = index["samples"][-1][0]
     page = ready(visit(f"{BROWSER}#sample={name}"))

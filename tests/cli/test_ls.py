@@ -62,6 +62,11 @@ def test_what_is_registered_is_listed_with_a_summary(capsys, toy, kind, names):
         assert all(isinstance(value, str) and value for value in rows[name].values())
 
 
+@pytest.mark.parametrize("kind", ["parsers", "scorers", "metrics", "transforms", "sources"])
+def test_summaries_are_free_of_markup(capsys, kind):
+    assert not [row for row in listed(capsys, kind).values() if ":`" in row["summary"]]
+
+
 @pytest.mark.parametrize("kind", ["tasks", "groups", "tags", "models", "parsers", "metrics"])
 def test_tables_fit_100_columns(capsys, kind):
     assert max(map(len, ls(capsys, kind).splitlines())) <= 100

@@ -37,6 +37,23 @@ def test_without_out_the_picture_goes_to_a_folder_of_its_own(tmp_path, monkeypat
     ]
 
 
+def test_list_prints_the_settings_alone_and_writes_the_same_picture(tmp_path, capsys):
+    main(["show", "transforms", "--out", str(tmp_path / "whole")])
+    capsys.readouterr()
+    assert main(["show", "transforms", "--list", "--out", str(tmp_path / "brief")]) == 0
+    *settings, written = capsys.readouterr().out.splitlines()
+    assert settings == [label for label, _ in examples()]
+    assert written == f"written: {tmp_path / 'brief' / 'transforms.png'}"
+    sheets = [(tmp_path / name / "transforms.png").read_bytes() for name in ("whole", "brief")]
+    assert sheets[0] == sheets[1]
+
+
+def test_list_is_of_transforms_only(tmp_path, capsys):
+    assert main(["show", "mis", "--list", "--out", str(tmp_path)]) == 2
+    assert "--list is for `vlm_eval show transforms`" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_seed_changes_the_random_ones(tmp_path):
     for seed in ("0", "0", "1"):
         main(["show", "transforms", "--seed", seed, "--out", str(tmp_path / seed)])

@@ -1,6 +1,7 @@
 import pytest
 
 from vlm_eval.cli.main import main
+from vlm_eval.tasks.index import shipped_tasks
 
 
 @pytest.fixture
@@ -108,6 +109,19 @@ def test_a_fault_of_many_trials_is_told_once(validate, write):
     [line] = [line for line in faults(captured) if "wrod" in line]
     assert line.startswith("- toy.yaml:29: key 'prompt.content[1]', sample 's-a' under blur=1")
     assert "(and 8 more trials)" in line
+
+
+def test_a_level_that_the_source_does_not_know_has_its_place(validate, tmp_path):
+    folder = shipped_tasks() / "vlm-fix"
+    for name in ("_vlm_fix.yaml", "vlm-fix-inverse.yaml"):
+        text = (folder / name).read_text().replace("vlm-fix-inverse", "boards")
+        (tmp_path / name).write_text(
+            text.replace("image_first, text_first", "image_first, text_frst")
+        )
+    _, captured = validate(tmp_path / "vlm-fix-inverse.yaml")
+    [line] = [line for line in faults(captured) if "'text_frst'" in line]
+    assert "vlm-fix-inverse.yaml:8: key 'factors.order', sample 'tictactoe-1' under" in line
+    assert "factor 'order' has no level 'text_frst' here; did you mean text_first" in line
 
 
 def test_good_and_bad_files_are_told_apart(validate, write):

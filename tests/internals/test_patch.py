@@ -13,7 +13,8 @@ import pytest
 
 from tests.models.checkpoints import build
 from vlm_eval.core.errors import TaskError
-from vlm_eval.internals.base import Study
+from vlm_eval.core.options import build as configured
+from vlm_eval.internals.base import ANALYSES, Study
 from vlm_eval.internals.findings import Findings
 from vlm_eval.internals.patch import Patch, effect
 from vlm_eval.internals.patch_pairs import Pair, make_pairs, prior_of
@@ -207,6 +208,15 @@ def test_what_cannot_be_patched_is_said(tmp_path: Path, backend: Callable[[str],
     trials = [dataclasses.replace(trial, choices=None) for trial, _ in made.trials()]
     with pytest.raises(TaskError, match="some trials have none"):
         make_pairs(made, trials, against="mean", levels=None, count=None)
+    with pytest.raises(TaskError, match=r"no field 'gam'; did you mean game"):
+        Patch(by="gam")(made)
+    for options, message in (
+        ({"when": "rule =="}, "unexpected 'end of template'"),
+        ({"tokens": []}, "option 'tokens'"),
+        ({"layers": []}, "layers"),
+    ):
+        with pytest.raises(TaskError, match=message):
+            configured(ANALYSES, {"name": "patch", **options}, where="here")
     # Image first and text first have their tokens in different places.
     real = study(tmp_path, backend("llava"), 1)
     with pytest.raises(TaskError, match="tokens in different places"):

@@ -111,7 +111,10 @@ def test_another_model_can_lend_its_centroids(tmp_path: Path) -> None:
 def test_alpha_0_changes_nothing_and_spread_is_over_repeats(tmp_path: Path) -> None:
     made, _ = study(tmp_path, task(games=GAMES), mixed)
     found = Steer(alpha=0)(made)
-    assert {e.value for e in found.of("gain")} == {0}
+    gains = found.of("gain")
+    assert {e.value for e in gains} == {0}
+    # A difference: it can be of either sign, unlike a share of right answers that is 0.
+    assert {e.low == -e.high < 0 for e in gains if e.low is not None} == {True}
     spread = [r for r in found.facts["repeats"] if r["name"] == "base_accuracy" and r["layer"] == 1]
     means = [spread[0][str(repeat)] for repeat in (1, 2, 3)]
     assert np.mean(means) == pytest.approx(value(found, "base_accuracy", 1))
@@ -232,6 +235,9 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         Steer()(one)
     with pytest.raises(TaskError, match="has no option 'layer'"):
         build(ANALYSES, {"name": "steer", "layer": 3}, where="here")
+    for repeats, message in (([], "at least 1 item"), ([1, 1], "analysis steer: .*distinct")):
+        with pytest.raises(TaskError, match=message):
+            build(ANALYSES, {"name": "steer", "repeats": repeats}, where="here")
 
 
 @pytest.mark.slow

@@ -50,3 +50,19 @@ def test_cityscapes_is_by_condition() -> None:
     (one,) = found("cityscapes-degraded", "CLIP", "HR", degradation="ll2")
     assert one.value == pytest.approx(0.23)
     assert len({(o.task, o.model, o.name, str(o.where)) for o in reported()}) == len(reported())
+
+
+def test_configurations_stand_with_the_tasks_that_ask_them() -> None:
+    """Table 3 prints the mean over the 14 models that Tables 6 to 9 print game by game."""
+    where = {"prompt_variant": "alias", "rule": "inverse"}
+    means = [o for o in reported() if (o.task, dict(o.where)) == ("vlm-fix-prompts", where)]
+    assert len(means) == 14
+    assert sum(one.value for one in means) / 14 == pytest.approx(0.631, abs=5e-4)
+    assert {one.table for one in means} == {"Tables 6 to 9"}
+    assert all("mean of the four printed games" in one.note for one in means)
+    (one,) = found("vlm-fix-prompts", "GPT-4.1", game="tictactoe", **where | {"rule": "standard"})
+    assert (one.value, one.table) == (pytest.approx(0.88), "Table 6")
+    (one,) = found("vlm-fix-renders", "GPT-4.1", game="tictactoe", render="glyph", rule="standard")
+    assert one.value == pytest.approx(0.84)
+    (one,) = found("vlm-fix-inverse", "Qwen2.5-VL-7B", order="text_first", rule="standard")
+    assert (one.value, one.table) == (pytest.approx(0.65), "Table 16")

@@ -71,6 +71,10 @@ def test_ranks_ties_and_what_is_ranked_apart(site) -> None:
         site, task="vlm-fix-inverse", metric="accuracy", status="provisional", kind="headline"
     )
     assert (limited["model"], limited["note"], limited["board"]) == ("limited", "limited", "2")
+    index = (site / "index.html").read_text(encoding="utf-8")
+    alone = index.split('<tr data-name="limited">')[1].split("</tr>")[0]
+    assert "leads" not in alone  # nobody to be ahead of
+    assert 'class="leads"' in index
     # the pairs of mis are drawn stand-ins
     assert {row["status"] for row in rows(site, task="mis")} == {"provisional"}
 

@@ -4,6 +4,7 @@ import pytest
 
 from vlm_eval.core.errors import DataError, TaskError
 from vlm_eval.metrics.chair import Chair
+from vlm_eval.metrics.modules import load
 from vlm_eval.metrics.table import Table, TableRow
 
 
@@ -109,3 +110,13 @@ def test_wrong_options(options, words):
 def test_a_missing_lexicon():
     with pytest.raises(DataError, match="unknown lexicon"):
         Chair(truth="present", lexicon="coco")
+
+
+def test_no_interval_leaves_what_a_share_can_be():
+    found = load("chair", truth="objects").compute(
+        predictions=["a car and a bus. a bus", "a tree"],
+        references=["", ""],
+        objects=[["car"], ["vegetation", "car"]],
+    )
+    for name in ("chair_i", "chair_s", "chair_recall", "chair_cover"):
+        assert 0 <= found[f"{name}.low"] <= found[name] <= found[f"{name}.high"] <= 1

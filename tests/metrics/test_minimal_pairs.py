@@ -6,6 +6,7 @@ and ba, then of side 1.
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -268,7 +269,7 @@ def test_one_order_and_fewer_questions_give_what_they_can():
     bare = {"question": ("i2c",), "side": (0, 1)}
     plain = table({"a": "10"}, [("i2c", 0, "ab"), ("i2c", 1, "ab")], bare)
     without_order = [
-        TableRow(**{**vars(r), "condition": {k: v for k, v in r.condition.items() if k != "order"}})
+        replace(r, condition={k: v for k, v in r.condition.items() if k != "order"})
         for r in plain.rows
     ]
     assert values(Table("mis", bare, tuple(without_order)))["i2c_acc"] == 0.5
@@ -324,7 +325,7 @@ def test_neither_the_index_of_a_side_nor_the_order_of_rows_matters(outcomes, ran
         if question in ("i2c", "c2i"):
             order = {"ab": "ba", "ba": "ab"}[order]
         condition = {"question": question, "side": 1 - side, "order": order}
-        renamed.append(TableRow(**{**vars(r), "condition": condition}))
+        renamed.append(replace(r, condition=condition))
     random.shuffle(renamed)
     assert values(Table("mis", FACTORS, tuple(renamed))) == pytest.approx(values(made))
 
@@ -424,7 +425,7 @@ def compared(made):
         asked = r.condition["question"] in ("i2c", "c2i")
         extra = {"logprobs": (0.3, 0.2), "choices": ("A", "B")} if asked else {}
         gone = {} if asked else {"scores": {}, "failed": True, "answer": None}
-        rows.append(TableRow(**{**vars(r), **extra, **gone}))
+        rows.append(replace(r, **extra, **gone))
     return Table("mis", FACTORS, tuple(rows), chance=0.5)
 
 

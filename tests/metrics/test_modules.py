@@ -135,3 +135,41 @@ def test_wrong_names():
         load("deccay", factor="blur")
     with pytest.raises(TaskError, match="no option 'facto'"):
         load("decay", facto="blur")
+
+
+def test_fields_that_a_metric_reads_may_come_with_the_call():
+    questions = ["description", "car", "person", "safety"]
+    columns = {
+        "predictions": ["car, road, person", "Yes", "No", "safe"],
+        "references": ["", "Yes", "Yes", "unsafe"],
+        "sample_ids": ["a"] * 4,
+        "conditions": [{"degradation": "clean", "question": name} for name in questions],
+        "present": [["road", "rider", "car"]] * 4,
+        "critical": [["car", "rider"]] * 4,
+        "safety": ["unsafe"] * 4,
+    }
+    found = load("misalignment", compare=()).compute(**columns)
+    assert found["HR[degradation=clean]"] == 0
+    assert found["COR[degradation=clean]"] == 1
+    assert found["SMR[degradation=clean]"] == 1
+    found = load("misalignment", strict=True, compare=()).compute(**columns)
+    assert found["HR_strict[degradation=clean]"] == pytest.approx(1 / 3)
+    ranked = load("top_k", k=2, compare=()).compute(
+        predictions=["car"],
+        references=["car"],
+        sample_ids=["a"],
+        conditions=[{"degradation": "clean", "question": "objects"}],
+        choices=[["car", "bus", "road"]],
+        logprobs=[[3.0, 2.0, 1.0]],
+        present=[["car"]],
+        critical=[["car"]],
+    )
+    assert ranked["HR[degradation=clean]"] == pytest.approx(0.5)
+    points = load("pair_scores").compute(
+        predictions=["Yes", "No"],
+        references=["Yes", "Yes"],
+        group=["a", "a"],
+        category=["color", "color"],
+        topic=["perception", "perception"],
+    )
+    assert points["score[topic=perception]"] == 50

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -69,14 +70,14 @@ def test_few_classes_have_a_floor():
 
 def test_a_tie_across_the_last_place_is_no_ranking():
     row = ranked(EMPTY, "road")
-    tied = TableRow(**{**row.__dict__, "logprobs": (2.0, 1.0, 1.0, *[0.0] * 16)})
+    tied = replace(row, logprobs=(2.0, 1.0, 1.0, *[0.0] * 16))
     assert top(tied, 1) == {"road"}
     assert top(tied, 2) == {"road"}
     assert top(tied, 3) == {"road", "sidewalk", "building"}
     assert top(tied, 19) == set(CLASSES)
-    constant = TableRow(**{**row.__dict__, "logprobs": (0.5,) * 19})
+    constant = replace(row, logprobs=(0.5,) * 19)
     assert top(constant, 5) == frozenset()
-    broken = TableRow(**{**row.__dict__, "logprobs": (math.nan, *[0.0] * 18)})
+    broken = replace(row, logprobs=(math.nan, *[0.0] * 18))
     assert top(broken, 5) == frozenset()
 
 

@@ -138,10 +138,11 @@ def test_what_cannot_be_attacked_says_so(backend, tmp_path) -> None:
     with pytest.raises(TaskError, match="shows an image"):
         Attack(steps=1)(study(tmp_path, backend("llava"), images=0))
     one = study(tmp_path, backend("llava"), count=1)
-    rows = tuple(dataclasses.replace(row, choices=None) for row in one.table.rows)
-    bare = dataclasses.replace(one, table=dataclasses.replace(one.table, rows=rows))
-    with pytest.raises(TaskError, match="no clean trial has options"):
-        Attack()(bare)
+    for lacking in ("choices", "logprobs"):  # a written answer has options that were not scored
+        rows = tuple(dataclasses.replace(row, **{lacking: None}) for row in one.table.rows)
+        bare = dataclasses.replace(one, table=dataclasses.replace(one.table, rows=rows))
+        with pytest.raises(TaskError, match="no clean trial has options"):
+            Attack()(bare)
 
 
 def test_several_images_are_changed_together(backend, tmp_path) -> None:

@@ -108,7 +108,7 @@ def test_long_tails_are_cut_into_several_passes(
 ) -> None:
     monkeypatch.setattr(prefix_module, "_TAILS", 12)
     for level in ("prefix", "tree"):
-        model = backend("qwen2_5_vl", 5, f"engine={level}")
+        model = backend("qwen2_5_vl", 5, f"engine={level},batch_tokens=12")
         assert reference("qwen2_5_vl").worst(scored(model, grid()), grid()) < 1e-4
 
 
@@ -208,3 +208,34 @@ def test_the_damage_is_real(
         with pytest.MonkeyPatch.context() as patch:
             damage(patch)
             assert reference("qwen2_5_vl").worst(scored(model, grid()), grid()) > 0.01
+
+
+@pytest.mark.parametrize("engine", ["auto", "tree"])
+def test_lack_of_memory_in_the_probe_is_no_difference(
+    engine: str,
+    backend: Backend,
+    reference: Of,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The level stays; the batch is halved and its requests are asked again."""
+    model = HfModel(
+        backend("qwen2_5_vl", 3, f"engine={engine}")._checkpoint, name="m", batch_size=4
+    )
+    compute, refused = prefix_module.Prefix._compute, []
+
+    def small(self: Any) -> Any:
+        if len(refused) < 2:
+            refused.append(len(self.rows))
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return compute(self)
+
+    monkeypatch.setattr(prefix_module.Prefix, "_compute", small)
+    with caplog.at_level(logging.WARNING):
+        answers = scored(model, grid())
+    described = model.describe()["engine"]
+    assert (described["level"], described["why"], described["proven"]) == ("tree", "", True)
+    assert len(refused) == 2
+    assert "steps down" not in caplog.text
+    assert "out of memory" in caplog.text
+    assert reference("qwen2_5_vl").worst(answers, grid()) < 1e-4

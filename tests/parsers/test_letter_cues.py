@@ -67,6 +67,22 @@ def test_the_labels_are_the_samples_own():
     assert Letter(policy="ranked")("The answer is (b)", ("a", "b")).answer == "b"
 
 
+@pytest.mark.parametrize("policy", ["strict", "ranked"])
+@pytest.mark.parametrize(
+    "text",
+    ["A B", "A\nB\nC\nD", "(A)(B)", "A; B", "A - B", "A + B", "A.B", "A vs B", "**A** vs. **B**"],
+)
+def test_several_letters_and_nothing_else_are_no_answer(policy, text):
+    assert Letter(policy=policy, texts=TEXTS)(text, ABCD).answer is None
+
+
+@pytest.mark.parametrize("policy", ["strict", "ranked"])
+def test_one_letter_repeated_and_a_text_of_letters_are_answers(policy):
+    assert Letter(policy=policy)("B. B", ABCD).answer == "B"
+    texts = ("A", "B", "A and B", "neither")
+    assert Letter(policy=policy, texts=texts)("A and B", ABCD).answer == "C"
+
+
 @given(st.lists(st.sampled_from(ABCD), min_size=1, max_size=6))
 def test_within_a_cue_the_last_wins(letters):
     text = "well, " + " then ".join(f"({letter})" for letter in letters) + " it was"
@@ -97,3 +113,9 @@ def test_the_strict_policy_takes_a_lone_letter_only(text, answer):
 
 def test_the_strict_policy_refuses_a_list_of_letters():
     assert Letter()("A, B or C", ABCD).answer is None
+
+
+def test_a_letter_repeated_a_thousand_times_is_no_lone_mention():
+    lone = Letter()
+    assert lone("I say B. " * 1000, ABCD).answer == "B"
+    assert lone("I say B. " * 1001, ABCD).answer is None

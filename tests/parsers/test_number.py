@@ -34,6 +34,8 @@ from vlm_eval.parsers.number import Number
         ("2²", None, "none"),
         ("2*3", None, "none"),
         ("not 4", None, "none"),
+        ("It isn't 4", None, "none"),
+        ("There aren’t 4 legs", None, "none"),
         ("one of them", None, "none"),
         ("B2 and 3D", None, "none"),
         ("", None, "none"),

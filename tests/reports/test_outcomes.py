@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from vlm_eval.reports.cards import card
-from vlm_eval.reports.outcomes import Said, Sample, crosses, flips, matrices, natural
+from vlm_eval.reports.outcomes import Said, Sample, baselines, crosses, flips, matrices, natural
 from vlm_eval.reports.pictures import Picture, chosen
 from vlm_eval.runner.records import Record
+from vlm_eval.stats.results import Comparison
 from vlm_eval.tasks.scoring import Scored
 
 FACTORS: dict[str, tuple[Any, ...]] = {"blur": (1, 5, 11), "ask": ("direct", "polite")}
+COMPARED = baselines(FACTORS)
 
 
 def said(
@@ -50,15 +53,27 @@ def test_a_score_between_is_partial_and_flips_nothing() -> None:
     record = ONE.trials[2].record
     half = Said(record, Scored("No", "r", scores={"accuracy": 0.5}))
     assert half.outcome == "partial"
-    assert flips(Sample("s-1", "s-1", (ONE.trials[0], half)), half, FACTORS) == {}
+    assert flips(Sample("s-1", "s-1", (ONE.trials[0], half)), half, COMPARED) == {}
 
 
 def test_flips_are_against_the_baseline_of_each_factor() -> None:
-    found = [flips(ONE, one, FACTORS) for one in ONE.trials]
+    found = [flips(ONE, one, COMPARED) for one in ONE.trials]
     assert found == [
         {}, {"ask": "to_wrong"}, {"blur": "to_wrong"}, {"blur": "to_right", "ask": "to_right"},
         {"blur": "to_wrong"}, {},
     ]  # fmt: skip
+
+
+def test_a_level_is_compared_with_what_the_task_compares_it_with() -> None:
+    """As MiS does: Confirm with Reject, although Confirm is the first level."""
+    asks = {"ask": ("confirm", "reject", "i2c", "c2i", "other")}
+    names = [field.name for field in fields(Comparison)]
+    confirm = Comparison(**dict.fromkeys(names) | {"name": "accuracy", "factor": "ask",
+                            "baseline": "reject", "level": "confirm"})  # fmt: skip
+    found = baselines(asks, [confirm, replace(confirm, baseline="c2i", level="i2c")])
+    assert found == {"ask": {"confirm": "reject", "i2c": "c2i", "other": "confirm"}}
+    one = sample("s-1", (1, "confirm", "No"), (1, "reject", "Yes"))
+    assert [flips(one, trial, found) for trial in one.trials] == [{"ask": "to_wrong"}, {}]
 
 
 def test_matrices_count_the_pairs_of_every_sample() -> None:
@@ -132,7 +147,7 @@ NUMBERS = {frozenset(one.record.condition.items()): i for i, one in enumerate(ON
 
 
 def make_card(of: Sample = ONE):
-    return card(of, FACTORS, ["kind"], NUMBERS, PICTURES)
+    return card(of, FACTORS, ["kind"], NUMBERS, PICTURES, COMPARED)
 
 
 def test_a_card_has_the_levels_that_change_the_image_side_by_side() -> None:
@@ -164,6 +179,18 @@ def test_a_prompt_stands_once_with_the_conditions_that_tell_it_apart() -> None:
     assert only.conditions == ()
 
 
+def test_many_conditions_of_one_prompt_are_counted_not_named() -> None:
+    factors = {"step": tuple(range(12))}
+    trials = tuple(
+        said("s-1", 1, "direct", "Yes", condition={"step": n}, prompt="none" if n == 3 else "image")
+        for n in range(12)
+    )
+    prompts = card(Sample("s-1", "s-1", trials), factors, [], {}, {}, {}).prompts
+    assert [(p.text, p.conditions, p.others) for p in prompts] == [
+        ("none", ({"step": 3},), 0), ("image", (), 11),
+    ]  # fmt: skip
+
+
 def test_a_card_names_what_all_its_conditions_share() -> None:
     made = make_card()
     assert (made.gold, dict(made.slices), dict(made.fields)) == ("Yes", {"kind": "red"}, {})
@@ -190,7 +217,7 @@ def test_of_many_options_the_likeliest_are_shown() -> None:
 
 def test_a_task_without_factors_has_cards_too() -> None:
     trial = said("s-1", 1, "direct", "Yes", condition={})
-    made = card(Sample("s-1", "s-1", (trial,)), {}, [], {frozenset(): 0}, {})
+    made = card(Sample("s-1", "s-1", (trial,)), {}, [], {frozenset(): 0}, {}, {})
     assert [tile.levels for tile in made.tiles] == [{}]
     assert made.gold == "Yes"
 

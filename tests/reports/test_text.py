@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from vlm_eval.reports.text import (
+    address,
     decimal,
     interval,
     isolated,
@@ -96,3 +97,15 @@ def test_slugs_are_safe_file_names_and_differ_where_names_do(one: str, other: st
 def test_a_path_is_no_slug() -> None:
     assert "/" not in slug("../../etc/passwd")
     assert slug("..") != ".."
+
+
+def test_an_address_names_levels_as_the_browser_does() -> None:
+    assert address("s.html", factor="a b", level=5.0, field="", value=None) == (
+        "s.html#factor=a+b&level=5"
+    )
+    assert address("s.html", level=True) == "s.html#level=true"
+    assert address("s.html", level=0, field="<&#>") == "s.html#level=0&field=%3C%26%23%3E"
+
+
+def test_what_rounds_to_zero_has_no_sign() -> None:
+    assert [decimal(x) for x in (-0.0004, -0.006, 0.0)] == ["0.00", "\u22120.01", "0.00"]

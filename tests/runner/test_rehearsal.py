@@ -61,6 +61,8 @@ def names(results):
         ("generate", "accuracy_vlm_fix", True),
         ("choice", "accuracy_length_normalised", True),
         ("generate", "accuracy_length_normalised", False),
+        ("choice", "accuracy_byte_normalised", True),
+        ("generate", "accuracy_byte_normalised", False),
     ],
 )
 def test_scores_of_another_way_of_asking_are_left_out(

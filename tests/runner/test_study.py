@@ -56,6 +56,10 @@ def test_what_was_found_is_in_the_run_folder(make_run) -> None:
     path = run / "analysis" / "counting-toy" / "findings.json"
     assert json.loads(path.read_text())["analysis"] == "counting"
     assert findings_of(RunFolder(run)) == [found]
+    old = path.with_name("figure.svg")
+    old.write_text("of other findings")
+    vlm_eval.analyze(run, "counting", times=2)
+    assert not old.exists()
 
 
 def test_trials_are_those_that_were_asked_with_their_rows(make_run) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from vlm_eval.core.errors import DataError
 from vlm_eval.segmentation.confusion import confusion, mean_iou, sufficient
-from vlm_eval.segmentation.quality import DIFFERENCE, MIOU, Frame, Quality, summarise
+from vlm_eval.segmentation.quality import DIFFERENCE, MIOU, RPC, Frame, Quality, summarise
 
 
 def frame(number: int, wrong: float, cluster: str | None = None, classes: int = 4) -> Frame:
@@ -54,6 +54,23 @@ def test_miou_is_over_one_matrix_and_differences_are_paired() -> None:
     assert quality.values() == {
         level: found(quality, MIOU, level).value for level in ("clean", "ll1", "ll2")
     }
+
+
+def test_relative_performance_is_the_mean_of_the_degraded_over_the_clean() -> None:
+    data = {**frames(), "mb1": [], "ll3": [frame(i, 0.5) for i in range(20)]}
+
+    def miou(level: str) -> float:
+        return float(mean_iou(sufficient(sum(f.counts for f in data[level][:20]))))
+
+    (kept,) = [e for e in summarise("net", "degradation", data, {}).estimates if e.name == RPC]
+    expected = (miou("ll1") + miou("ll2") + miou("ll3")) / 3 / miou("clean")
+    assert kept.value == pytest.approx(expected)
+    assert (kept.where, kept.n, kept.clusters) == ({}, 20, 20)
+    assert kept.low < kept.value < kept.high < 1
+    same = {"clean": data["clean"], "ll1": data["clean"]}
+    assert summarise("net", "degradation", same, {}).estimates[-1].value == 1
+    alone = summarise("net", "degradation", {"clean": [], "ll1": data["ll1"]}, {})
+    assert all(e.name != RPC for e in alone.estimates)
 
 
 def test_a_level_equal_to_the_baseline_differs_by_exactly_nothing() -> None:

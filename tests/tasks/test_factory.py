@@ -107,6 +107,17 @@ def test_data_given_by_the_user_replace_the_files(load_toy):
     assert (task.source.path, task.source.hub) == ("some/folder", None)
 
 
+def test_the_hub_is_the_one_that_the_task_names_else_its_sources_own(pairs_document):
+    assert make_task(TaskIndex().document("vlmbias"), data="hub").source.hub == (
+        "anvo25/vlms-are-biased"
+    )
+    boards = TaskIndex().document("vlm-fix-inverse")
+    assert make_task(boards).source.hub is None
+    assert make_task(boards, data="hub").source.hub == "maveryn/vlm-fix"
+    with pytest.raises(UsageError, match="the task names no hub data set of its own"):
+        make_task(pairs_document, data="hub")
+
+
 def test_data_may_carry_options_of_the_source(pairs_document):
     task = make_task(pairs_document, data="a, folder,columns=winoground")
     assert (task.source.path, task.source.columns) == ("a, folder", "winoground")

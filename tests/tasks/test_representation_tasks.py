@@ -33,7 +33,7 @@ def test_what_is_captured_is_the_papers(name):
     assert ({"dirichlet", "cka"} <= set(names)) == (name in PERTURBED)
 
 
-@pytest.mark.parametrize("name", ["pope-frequency", "seedbench-frequency"])
+@pytest.mark.parametrize("name", ["pope-frequency", "seedbench-frequency", "mmmu-frequency"])
 def test_the_bands_are_six_low_six_high_and_the_mean(name):
     trials = trials_of(name)
     bands = [band for (band,) in trials]

@@ -10,7 +10,7 @@ from vlm_eval.core.errors import RunError, TaskError
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Answer, Failure
 from vlm_eval.tasks.index import TaskIndex
-from vlm_eval.tasks.scoring import Scored, _judge, score
+from vlm_eval.tasks.scoring import NORMALISED, Scored, _judge, score
 from vlm_eval.tasks.trials import expand
 
 LITERAL = "literal: {name: label}"
@@ -35,17 +35,30 @@ def toy_score(load_toy):
 def test_the_likeliest_option_is_the_answer(toy_score):
     found = toy_score(options(-1.0, -2.0, counts=(1, 1)))
     assert (found.answer, found.parser_rule) == ("Yes", "argmax")
-    assert found.scores == {"accuracy": 1.0, "accuracy_length_normalised": 1.0}
+    assert found.scores == {"accuracy": 1.0, **dict.fromkeys(NORMALISED, 1.0)}
     found = toy_score(options(-2.0, -1.0, counts=(1, 1)))
     assert found.answer == "No"
-    assert found.scores == {"accuracy": 0.0, "accuracy_length_normalised": 0.0}
+    assert found.scores == {"accuracy": 0.0, **dict.fromkeys(NORMALISED, 0.0)}
     assert (found.span, found.literal_answer, found.literal_rule) == (None, None, None)
 
 
 def test_length_normalisation_divides_by_the_tokens_of_each_option(toy_score):
-    found = toy_score(options(-3.0, -2.0, counts=(3, 1)))
+    found = toy_score(options(-3.0, -1.5, counts=(3, 1)))
     assert found.answer == "No"
-    assert found.scores == {"accuracy": 0.0, "accuracy_length_normalised": 1.0}
+    assert found.scores == {
+        "accuracy": 0.0, "accuracy_length_normalised": 1.0, "accuracy_byte_normalised": 0.0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("choices", "right"),
+    [(("Yes", "No"), 1.0), (("Yes", "Noo"), 0.0), (("Yes", "é"), 1.0), (("Yes", "éé"), 0.0)],
+)
+def test_byte_normalisation_divides_by_the_options_bytes(toy_score, choices, right):
+    found = toy_score(options(-1.2, -1.0, counts=(1, 1)), choices=choices)
+    assert found.scores == {
+        "accuracy": 0.0, "accuracy_length_normalised": 0.0, "accuracy_byte_normalised": right
+    }  # fmt: skip
 
 
 def test_without_token_counts_there_is_no_normalised_score(toy_score):
@@ -72,7 +85,7 @@ def test_the_first_of_tied_options_is_the_answer_where_the_task_says_so(load_toy
     alone = found(-2.0, -2.0, -1.0)
     assert (alone.answer, alone.parser_rule) == ("No", "argmax")
     by_mean = found(-3.0, -2.0, -1.0, counts=(3, 2, 1)).scores
-    assert by_mean == {"accuracy": 0.0, "accuracy_length_normalised": 0.0}
+    assert by_mean["accuracy"] == by_mean["accuracy_length_normalised"] == 0.0
     assert found(math.nan, -1.0, -1.0).parser_rule == "tie"
 
 
@@ -203,7 +216,7 @@ def test_a_scorer_says_how_right_an_answer_is(load_toy, half):
     assert unparsed.answer is None
     assert (unparsed.scores["accuracy"], unparsed.scores["n_words"]) == (0.0, 3.0)
     scored = score(task, **given, outcome=options(-1.0, -2.0, counts=(1, 1)))
-    assert scored.scores == {"accuracy": 0.6, "accuracy_length_normalised": 0.6, "n_words": 0.0}
+    assert scored.scores == {"accuracy": 0.6, **dict.fromkeys(NORMALISED, 0.6), "n_words": 0.0}
     tied = score(task, **given, outcome=options(-1.0, -1.0))
     assert (tied.answer, tied.scores["accuracy"]) == (None, 0.0)
     assert score(task, **given, outcome=Failure("oom", "x")).scores == {}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Up to a comma that stands in no brackets (of two levels at most).
 _ITEM = re.compile(r"(?:[^,\[{]|\[[^\]]*\]?|\{(?:[^{}\[]|\[[^\]]*\]|\{[^}]*\})*\}?)+")
+_OF_MODEL = ("model_args", "include_path", "limit")
+_FLAGS = {"task", "base", "data", "device", "dtype"}
 SUMMARY = (
     "Carry out an analysis of the inside of a model (probe, steer, replace, patch, attack, "
     "spectrum) on a task of a finished run, or with --model and --task on a new run. What is found "
@@ -31,8 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--task", metavar="T", help="the task, if the run has several")
     parser.add_argument(
-        "--base", type=Path, metavar="RUN", help="for replace: the run of the base model"
-    )
+        "--base", type=Path, metavar="RUN",
+        help="for replace: the base model's run; for steer: a run whose states are lent",
+    )  # fmt: skip
     parser.add_argument(
         "--options", metavar="K=V,...",
         help="the analysis's own options (docs/internals.md), which go before the task file's; "
@@ -57,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from vlm_eval.runner.study import analyze
 
     ANALYSES.origin(args.analysis)  # a wrong name shows before anything is asked
+    options = _options(args)
     folder = args.run if args.model is None else _evaluated(args)
     if folder is None:
         raise UsageError(
@@ -71,10 +75,24 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         dtype=args.dtype,
         track=None if args.quiet else tracked,
-        **options_of(args.options),
+        **options,
     )
     _show(found, folder, args)
     return 0
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the analysis's options. Raises UsageError for what would be left unread."""
+    unread = [name for name in _OF_MODEL if args.model is None and getattr(args, name) is not None]
+    if unread:
+        raise UsageError(
+            f"--{unread[0]} is about a new run, and says nothing of a finished one",
+            hint="give --model too, or samples and pairs as --options",
+        )
+    options = options_of(args.options)
+    for name in _FLAGS & options.keys():
+        raise UsageError(f"{name!r} is no option of an analysis", hint=f"write --{name}")
+    return options
 
 
 def options_of(text: str | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,13 +117,16 @@ def _registered(registry: Registry[type[Any]]) -> list[Row]:
     return [_described(registry, name) for name in registry]
 
 
+_ROLE = re.compile(r":[a-z]+:`~?([^`]+)`")  # of reStructuredText
+
+
 def _described(registry: Registry[type[Any]], name: str) -> Row:
     """Return an entry's name and the first line of its docstring, or why it does not load."""
     try:
         lines = (registry.get(name).__doc__ or "").strip().splitlines()
     except UsageError as error:
         lines = [f"broken: {error.what}"]
-    summary = lines[0] if lines else ""
+    summary = _ROLE.sub(r"\1", lines[0]) if lines else ""
     return {"name": name, "summary": summary, "from": registry.origin(name)}
 
 

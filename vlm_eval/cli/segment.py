@@ -160,9 +160,9 @@ def _with_progress(args: argparse.Namespace, shown: Sequence[View], work: Any) -
 def print_quality(quality: Quality) -> None:
     """Print mIoU and its difference to the baseline for each level, in 100 columns."""
     from vlm_eval.cli.text import print_table
-    from vlm_eval.segmentation.quality import DIFFERENCE, MIOU
+    from vlm_eval.segmentation.quality import DIFFERENCE, MIOU, RPC
 
-    found = {(e.name, str(e.where[quality.factor])): e for e in quality.estimates}
+    found = {(e.name, str(e.where.get(quality.factor))): e for e in quality.estimates}
     rows = []
     for (name, level), miou in found.items():
         if name != MIOU:
@@ -189,6 +189,9 @@ def print_quality(quality: Quality) -> None:
         "mIoU of one confusion matrix over all images, of the classes that are there or predicted;",
         "intervals by bootstrap over images, paired for changes",
     ]
+    for kept in (e for e in quality.estimates if e.name == RPC and e.value is not None):
+        ends = interval(kept.low, kept.high)
+        notes.append(f"rPC (mean mIoU degraded / clean): {percent(kept.value)} % {ends}")
     print_table(rows, notes)
 
 

@@ -40,13 +40,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", choices=["choice", "generate"], help="output kind to ask for")
     parser.add_argument("--seed", type=int, default=0, help="seed of image transforms (default: 0)")
+    parser.add_argument(
+        "--list", action="store_true", help="of transforms: print only the settings in the picture"
+    )
     add_include_path(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print and write the prompts, and write the contact sheet."""
     if args.task == "transforms":
-        return show_transforms(args.out, args.seed)
+        return show_transforms(args.out, args.seed, brief=args.list)
+    if args.list:
+        raise UsageError("--list is for `vlm_eval show transforms`", hint="leave it out")
     data = args.data.removeprefix(f"{args.task}=") if args.data else None
     task = TaskIndex(args.include_path).load(args.task, data=data, output=args.output)
     sample = find_sample(task, args.sample)

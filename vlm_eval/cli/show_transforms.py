@@ -15,7 +15,7 @@ from vlm_eval.transforms.examples import examples, specimen
 TILE, COLUMNS = 168, 8  # pixels, tiles a row
 
 
-def show_transforms(out: str | None, seed: int) -> int:
+def show_transforms(out: str | None, seed: int, *, brief: bool = False) -> int:
     """Print each transform with its options, and write every example to one picture.
 
     Parameters
@@ -24,10 +24,13 @@ def show_transforms(out: str | None, seed: int) -> int:
         Folder to write ``transforms.png`` to; ``show/transforms`` if None.
     seed
         Seed of the random transforms.
+    brief
+        Print the examples' labels, one a line, in place of the documentation.
     """
-    print(printable_lines("\n".join(_descriptions())))
     picture = specimen()
     pictures = [(label, transform(picture, seed)) for label, transform in examples()]
+    lines = (label for label, _ in pictures) if brief else _descriptions()
+    print(printable_lines("\n".join(lines)))
     file = Path(out) / "transforms.png" if out else Path("show") / "transforms" / "transforms.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     sheet = contact_sheet([("the picture", picture), *pictures], tile=TILE, columns=COLUMNS)

@@ -243,8 +243,9 @@ def _facts(task: Task, path: Path, trials: Sequence[Trial]) -> Iterator[str]:
     yield f"{len(task.conditions())} conditions: {', '.join(varied) or 'no factor'}"
     ids = list(dict.fromkeys(trial.sample_id for trial in trials))
     images = {image.key for trial in trials for image in trial.request.images}
+    named = f": {', '.join(ids)}" if ids else ""
     yield (
-        f"{len(ids)} samples rendered under each: {', '.join(ids)}; "
+        f"{len(ids)} samples rendered under each{named}; "
         f"{len(trials)} trials, {len(images)} distinct images decoded"
     )
     parser = "no parser" if spec.parser is None else f"parser {spec.parser.name}"

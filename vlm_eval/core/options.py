@@ -68,4 +68,6 @@ def explain(
     if first["type"] in {"missing", "missing_argument"}:
         return TaskError(f"{what} needs the option {key!r}", where=where)
     message = first["msg"].removeprefix("Value error, ")
+    if not key:  # a check of several options together, whose message names them
+        return TaskError(f"{what}: {message}", where=where)
     return TaskError(f"{what}, option {key!r}: {message} (got {first['input']!r})", where=where)

@@ -7,7 +7,8 @@ is added by :meth:`Source.fields`.
 
 Every source of a data set that can be held elsewhere takes the options ``path`` (a local copy),
 ``hub`` (a hub id) and ``embedded`` (draw the synthetic stand-in), at most one of them, and raises
-:class:`~vlm_eval.core.errors.MissingData` where it has no data. ``--data`` sets them.
+:class:`~vlm_eval.core.errors.MissingData` where it has no data. ``--data`` sets them. A class
+variable ``own_hub`` names what ``--data TASK=hub`` reads where the task file names nothing.
 """
 
 from __future__ import annotations

@@ -60,7 +60,10 @@ def image_cell(table: CellTable, row: int, column: str) -> EncodedImage:
         hint = "download it into the data folder"
         raise DataError(f"images are not fetched: {path}", where=where, hint=hint)
     root = next((r for r in table.roots if Path(path).is_relative_to(r)), None)
-    return open_image(path, root=root or table.roots[0])
+    try:
+        return open_image(path, root=root or table.roots[0])
+    except DataError as error:
+        raise DataError(f"{path}: {error.what}", where=where, hint=error.hint) from error
 
 
 def _bytes(cell: Any) -> bytes | None:

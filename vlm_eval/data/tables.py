@@ -73,7 +73,7 @@ def open_file(path: Path) -> CellTable:
     Raises
     ------
     DataError
-        If there is no such file, or it cannot be read; names file and line.
+        If there is no such file, it cannot be read, or it is empty; names file and line.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
@@ -83,6 +83,8 @@ def open_file(path: Path) -> CellTable:
         columns, lines, cell = reader(path)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read: {error}", where=str(path)) from error
+    if not columns:
+        raise DataError("the table is empty", where=str(path))
     name = path.parent.resolve().name
     return CellTable(str(path), columns, lines, cell, (path.parent,), name)
 

@@ -292,7 +292,7 @@ def _clean(study: Study) -> list[TableRow]:
     """Return the trials at the first level of every factor that scored options."""
     rows = [
         row for row in study.table.rows
-        if not row.failed and row.choices and not any_differs(row, study)
+        if not row.failed and row.choices and row.logprobs and not any_differs(row, study)
     ]  # fmt: skip
     if not rows:
         raise TaskError(

@@ -22,7 +22,7 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from vlm_eval.core.errors import TaskError
+from vlm_eval.core.errors import TaskError, did_you_mean
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Answer, Level
 from vlm_eval.internals.base import Study
@@ -35,6 +35,7 @@ from vlm_eval.stats.clusters import Clusters
 from vlm_eval.stats.mean import Mean, clustered_mean
 from vlm_eval.stats.ratio import clustered_ratio
 from vlm_eval.stats.results import Estimate
+from vlm_eval.tasks.trials import Trial
 
 if TYPE_CHECKING:
     from vlm_eval.models.hf import HfModel
@@ -99,12 +100,18 @@ class Patch:
 
     against: str = "mean"
     levels: tuple[Level, Level] | None = None
-    tokens: tuple[Tokens, ...] = ("all", "image", "after_image", "prompt_last")
-    layers: Literal["all"] | tuple[int, ...] = "all"
+    tokens: Annotated[tuple[Tokens, ...], pydantic.Field(min_length=1)] = (
+        "all", "image", "after_image", "prompt_last",
+    )  # fmt: skip
+    layers: Literal["all"] | Annotated[tuple[int, ...], pydantic.Field(min_length=1)] = "all"
     prior: str | None = None
     when: str | None = None
     by: str | None = None
     pairs: Annotated[int, pydantic.Field(ge=1)] | None = 100
+
+    def __post_init__(self) -> None:
+        if self.when is not None:
+            templates.check_expression(self.when)
 
     def __call__(self, study: Study) -> Findings:
         """Return the effect of each set of tokens at each layer.
@@ -112,19 +119,20 @@ class Patch:
         Raises
         ------
         TaskError
-            If there is no such factor or level, or no pair whose two prompts have their tokens in
-            the same places.
+            If there is no such field, factor or level, or no pair whose two prompts have their
+            tokens in the same places.
         ModelError
             If the model cannot be read or edited.
         """
         where = f"analyze patch, {study.task.name}"
-        if self.when is not None:
-            templates.check_expression(self.when)
         trials = [
             trial
             for trial, _ in study.trials()
             if templates.holds(self.when, trial.condition, where=where)
         ]
+        for name in (self.by, self.prior):
+            if name is not None:
+                _check_field(study, trials, name)
         pairs = make_pairs(
             study, trials, against=self.against, levels=self.levels, count=self.pairs
         )
@@ -219,6 +227,14 @@ class Patch:
             panels=tuple(_panels(self.by)),
             facts={"pairs": len(found), "dropped": dict(dropped), "all_at_0": all_at_0},
             notes=tuple(notes),
+        )
+
+
+def _check_field(study: Study, trials: Sequence[Trial], name: str) -> None:
+    known = {field for trial in trials for field in trial.fields}
+    if name not in known:
+        raise TaskError(
+            f"trials have no field {name!r}", where=study.task.name, hint=did_you_mean(name, known)
         )
 
 

@@ -26,6 +26,7 @@ from vlm_eval.internals.probe_fits import Fits, Place
 from vlm_eval.internals.probe_lens import read_lens
 from vlm_eval.internals.probe_nets import Training
 from vlm_eval.internals.probe_report import Report
+from vlm_eval.models.checkpoint import pick_device
 from vlm_eval.prompts import templates
 
 Kind = Literal["mlp", "linear"]
@@ -96,8 +97,10 @@ class Probe:
         Whether the logit lens is read for contrast; loads the model.
     seeds
         How many splits, each with its own probes.
-    hidden, dropout, lr, weight_decay, batch, epochs, patience, device
+    hidden, dropout, lr, weight_decay, batch, epochs, patience
         See `vlm_eval.internals.probe_nets.Training`.
+    train_device
+        Where the probes are trained; the lens is read where the model is.
     """
 
     label: str | dict[str, str] = "gold"
@@ -127,7 +130,7 @@ class Probe:
     batch: Annotated[int, Field(ge=1)] = 256
     epochs: Annotated[int, Field(ge=1)] = 100
     patience: Annotated[int, Field(ge=1)] = 10
-    device: str = "cpu"
+    train_device: str = "cpu"
 
     def __post_init__(self) -> None:
         if "agreement" in self.train and self.prior is None and self.conflict is None:
@@ -186,12 +189,15 @@ class Probe:
             groups=tuple(groups),
             types=tuple(groups if self.control_type is None else
                         texts(self.control_type, rows, where)),
-            training=Training(**{
-                field.name: getattr(self, field.name) for field in dataclasses.fields(Training)
-            }),
+            training=self._training(),
             seed=study.seed,
             seeds=self.seeds,
         )  # fmt: skip
+
+    def _training(self) -> Training:
+        names = {field.name for field in dataclasses.fields(Training)} - {"device"}
+        given: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return Training(**given, device=str(pick_device(self.train_device)))
 
     def _places(self, states: States, where: str) -> Iterator[Place]:
         rows = states.rows

@@ -223,6 +223,8 @@ class Measures:
                     f"invalid: less than {self._parsed:.0%} of the answers at {place} can be "
                     "parsed; the hybrid may be broken"
                 )
+        if all(recovery.undefined for recovery in self._recovered.values()):
+            yield "base and tuned model are equally accurate here, so that there is no recovery"
         if not any(case.prior is not None for case in self._cases):
             yield (
                 "no answer of prior knowledge is known, so there is no bias ratio and no margin: "
@@ -289,6 +291,11 @@ class _Recovery:
         if not self._nested:
             return recovery
         return np.concatenate([recovery, recovery[:, :-1] - recovery[:, 1:]], axis=1)
+
+    @property
+    def undefined(self) -> bool:
+        """Whether the tuned model is as accurate as the base."""
+        return bool(np.isnan(self._values).all())
 
     def half(self, invalid: set[tuple[int, ...]]) -> int | None:
         """Return the smallest N at which R is below one half, None if there is none."""

@@ -120,12 +120,16 @@ class Steer:
     rule: str = "rule"
     layers: Annotated[int, pydantic.Field(ge=1)] = 12
     alpha: float = 1.0
-    repeats: tuple[int, ...] = (1, 2, 3)
+    repeats: Annotated[tuple[int, ...], pydantic.Field(min_length=1)] = (1, 2, 3)
     test_size: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.3
     centroid_train_policy: Policy = "correct_only"
     states: tuple[Literal["before", "hf"], ...] = ("before", "hf")
     controls: tuple[Literal["random", "wrong_label"], ...] = ("random", "wrong_label")
     score: str = "accuracy"
+
+    def __post_init__(self) -> None:
+        if len(set(self.repeats)) < len(self.repeats):
+            raise ValueError("repeats must be distinct")
 
     def __call__(self, study: Study) -> Findings:
         """Return accuracies by setup and layer, and what the router reads.

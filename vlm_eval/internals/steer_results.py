@@ -15,6 +15,7 @@ from vlm_eval.internals.router import Route
 from vlm_eval.metrics.table import TableRow
 from vlm_eval.stats.clusters import Clusters
 from vlm_eval.stats.mean import clustered_mean
+from vlm_eval.stats.paired import paired_mean
 from vlm_eval.stats.results import Estimate
 
 if TYPE_CHECKING:
@@ -253,8 +254,11 @@ def _mean(
 ) -> Estimate:
     """Return the mean over test rows of all repeats; a row of several repeats is one cluster's."""
     clusters = Clusters.of(rows[t.row].cluster for t, _ in values)
-    mean = clustered_mean([value for _, value in values], clusters)
-    return mean.estimate(name, where, signed=name.startswith("gain"))
+    found = np.array([value for _, value in values], dtype=np.float64)
+    if not name.startswith("gain"):
+        return clustered_mean(found, clusters).estimate(name, where)
+    scores = np.array([t.score for t, _ in values], dtype=np.float64)
+    return paired_mean(scores - found, scores, clusters).estimate(name, where, signed=True)
 
 
 def _chance(estimate: Estimate, chance: float | None) -> float | None:

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vlm_eval.core.types import Level
 from vlm_eval.published import cityscapes, vlm_fix
 
+GAMES = 4
 RULES = {"std": "standard", "inv": "inverse"}
 VLM_FIX_TASKS = {
     "T2_direct_base": ("vlm-fix-inverse", "base"),
     "T14_descriptive_direct": ("vlm-fix-descriptive", "descriptive"),
     "T15_text_only_direct": ("vlm-fix-text-only", "text_only"),
 }
+PROMPTS: Mapping[str, Mapping[str, Level]] = {
+    name: {"prompt_variant": name} for name in ("base", "alias", "semalias")
+}
+RENDERS: Mapping[str, Mapping[str, Level]] = {"base": {"render": "canonical"}} | {
+    name: {"render": name} for name in ("checkerboard", "glyph")
+}
+CONFIGURATIONS: Mapping[str, tuple[tuple[str, Mapping[str, Mapping[str, Level]]], ...]] = {
+    **{f"T{n}_direct": (("vlm-fix-prompts", PROMPTS), ("vlm-fix-renders", RENDERS))
+       for n in range(6, 10)},
+    **{f"T{n}_cot": (("vlm-fix-cot", PROMPTS),) for n in range(10, 14)},
+    "T16_order_direct": (
+        ("vlm-fix-inverse", {"base": {}}), ("vlm-fix-prompts", PROMPTS),
+        ("vlm-fix-renders", RENDERS), ("vlm-fix-descriptive", {"descriptive": {}}),
+    ),
+    "T17_order_cot": (("vlm-fix-cot", PROMPTS),),
+}  # fmt: skip
+"""Tables by configuration: the tasks that ask it, and at which level."""
 VLMBIAS_TABLES = tuple(f"T{number}_vlmbias" for number in range(18, 23))
 OF_RULES = "mean of the two printed rules"
+OF_GAMES = "mean of the four printed games"
 WINNER_ONLY = "asked for the winner, image first, only: comparable to that slice alone"
 API_MODELS = ("GPT-4.1", "GPT-5.2", "Sonnet-4.0", "Sonnet-4.5")  # the paper's, by its own names
 
@@ -54,7 +73,7 @@ class Reported:
 @functools.cache
 def reported() -> tuple[Reported, ...]:
     """Return all reported numbers, in the order of the papers' tables."""
-    return (*_vlm_fix(), *_vlmbias(), *_cityscapes())
+    return (*_vlm_fix(), *_configurations(), *_vlmbias(), *_cityscapes())
 
 
 def _vlm_fix() -> Iterator[Reported]:
@@ -81,6 +100,35 @@ def _vlm_fix() -> Iterator[Reported]:
             )
             mean = sum(rules.values()) / 2
             yield Reported(task, model, "accuracy", {}, mean, source, table, OF_RULES + api)
+
+
+def _configurations() -> Iterator[Reported]:
+    """Yield the cells of the tables by configuration, and the means of those printed by game."""
+    source, rows = vlm_fix()
+    games: dict[tuple[str, str, tuple[tuple[str, Level], ...]], list[Reported]] = {}
+    for row in rows:
+        config, _, order = row.config.partition("|")
+        note = WINNER_ONLY if row.model in API_MODELS else ""
+        for task, levels in CONFIGURATIONS.get(row.table, ()):
+            if config not in levels or row.model == "Average":
+                continue
+            where = {**levels[config], "rule": RULES[row.metric]}
+            where |= {"order": order} if order else {}
+            one = Reported(
+                task, row.model, "accuracy", where, row.value / 100, source, row.table_name, note
+            )
+            if row.group == "macro":
+                yield one
+            else:
+                games.setdefault((task, row.model, tuple(where.items())), []).append(one)
+                yield replace(one, where={"game": row.group, **where})
+    for same in games.values():
+        if len(same) == GAMES:
+            first, last = (one.table.removeprefix("Table ") for one in (same[0], same[-1]))
+            tables = f"Tables {first} to {last}"
+            mean = sum(one.value for one in same) / GAMES
+            note = "; ".join(filter(None, (OF_GAMES, same[0].note)))
+            yield replace(same[0], value=mean, table=tables, note=note)
 
 
 def _vlmbias() -> Iterator[Reported]:

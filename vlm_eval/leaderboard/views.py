@@ -162,12 +162,13 @@ class BoardView:
 def measures(board: Board, reported: Sequence[Reported]) -> list[Measure]:
     """Return the columns of a table of measures: those that papers report first."""
     known: dict[Measure, None] = {}
+    printed = {key_of(one.name, one.where) for one in reported}
     for entry in board.entries:
         factors = entry.cell.declared["factors"].keys()
         for e in entry.cell.result.estimates:
-            if e.where.keys() <= factors and len(e.where) <= 1:
-                known[key_of(e.name, e.where)] = None
-    printed = {key_of(one.name, one.where) for one in reported}
+            key = key_of(e.name, e.where)
+            if e.where.keys() <= factors and (len(e.where) <= 1 or key in printed):
+                known[key] = None
     order = sorted(known, key=lambda key: key not in printed)
     return order[:MEASURES]
 

@@ -24,6 +24,8 @@ from vlm_eval.stats.mean import clustered_mean
 from vlm_eval.stats.ratio import clustered_ratio
 from vlm_eval.stats.results import Estimate
 
+_ERRORS = ("chair_i", "chair_s")
+
 
 @configurable
 class Chair:
@@ -114,19 +116,17 @@ class Chair:
             for (row, _, there), hit in zip(rows, found, strict=True)
             if there
         ]
+        cover = [share for _, share in known]
+        covered = _clusters([row for row, _ in known])
+        means = {
+            "chair_i": clustered_ratio(wrong, [len(said) for _, said, _ in rows], clusters),
+            "chair_s": clustered_mean([float(n > 0) for n in wrong], clusters),
+            "chair_recall": clustered_ratio(found, [len(there) for _, _, there in rows], clusters),
+            "chair_cover": clustered_mean(cover, covered),
+        }
         return [
-            clustered_ratio(wrong, [len(said) for _, said, _ in rows], clusters).estimate(
-                "chair_i", where, lower_is_better=True
-            ),
-            clustered_mean([float(n > 0) for n in wrong], clusters).estimate(
-                "chair_s", where, lower_is_better=True
-            ),
-            clustered_ratio(found, [len(there) for _, _, there in rows], clusters).estimate(
-                "chair_recall", where
-            ),
-            clustered_mean(
-                [share for _, share in known], _clusters([row for row, _ in known])
-            ).estimate("chair_cover", where),
+            mean.share().estimate(name, where, lower_is_better=name in _ERRORS)
+            for name, mean in means.items()
         ]
 
 

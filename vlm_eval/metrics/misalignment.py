@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from vlm_eval.core.errors import TaskError
 from vlm_eval.core.options import configurable
@@ -79,6 +80,8 @@ class Misalignment:
     compare
         Measures whose paired differences from the baseline are reported, by the names above.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ("critical", "safety")
 
     factor: str = "degradation"
     profile: Profile = "robust"

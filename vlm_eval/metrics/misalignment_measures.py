@@ -55,7 +55,7 @@ def _always(_: Asked) -> bool:
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of each image.
+    """A number of each image, 0 to 1.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of totals over images: ``parts`` gives numerator and denominator of each, or None."""
+    """A share of totals over images: ``parts`` gives numerator and denominator of each, or None."""
 
     name: str
     parts: Callable[[Asked], tuple[float, float] | None]
@@ -163,7 +163,7 @@ def _estimate(measure: Measure, images: Images, where: Mapping[str, Level]) -> E
     mean = clustered_mean(
         [value for _, value in values], Clusters.of(cluster for cluster, _ in values)
     )
-    return mean.estimate(
+    return mean.share().estimate(
         measure.name, {**where, **measure.place}, lower_is_better=measure.lower_is_better
     )
 
@@ -180,7 +180,7 @@ def _ratio(ratio: Ratio, images: Images, where: Mapping[str, Level]) -> Estimate
         [part[2] for part in parts],
         Clusters.of(part[0] for part in parts),
     )
-    return mean.estimate(ratio.name, where, lower_is_better=ratio.lower_is_better)
+    return mean.share().estimate(ratio.name, where, lower_is_better=ratio.lower_is_better)
 
 
 def _comparisons(

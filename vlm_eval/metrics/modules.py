@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -65,8 +65,9 @@ def load(
     columns
         The columns that are given beside predictions and references: some of :data:`COLUMNS`, and
         fields that the metric reads. Absent: sample ids and conditions for a metric with a factor,
-        and the fields that its options name. ``compute`` takes the others of :data:`COLUMNS` too;
-        ``add_batch`` and ``evaluate.combine`` pass on only these.
+        and the fields that its options name. ``compute`` takes the others of :data:`COLUMNS` too,
+        and all fields that the metric reads; ``add_batch`` and ``evaluate.combine`` pass on only
+        these.
     task
         Names the random numbers of resampling.
     chance
@@ -123,7 +124,7 @@ def _module(name: str, wanted: tuple[str, ...], maker: _Maker) -> Any:
 
         def _compute(self, **columns: Any) -> dict[str, float | None]:
             stored = ("predictions", "references", *wanted)
-            strange = set(columns) - {*stored, *COLUMNS}
+            strange = set(columns) - {*stored, *COLUMNS, *_fields(maker.metric)}
             if strange:
                 raise TypeError(f"{name} takes no column {min(strange)!r}; see load(columns=)")
             return maker.results(
@@ -147,6 +148,14 @@ def _columns(metric: Metric) -> tuple[str, ...]:
     ]
     factored = ("sample_ids", "conditions") if hasattr(metric, "factor") else ()
     return tuple(dict.fromkeys((*factored, *fields)))
+
+
+def _fields(metric: Any) -> Iterator[str]:
+    """Yield the fields that a metric may read: those it always does, and its options' words."""
+    yield from getattr(metric, "reads", ())
+    for value in vars(metric).values():
+        if isinstance(value, str | tuple):
+            yield from (word for word in _listed(value) if isinstance(word, str))
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -8,7 +8,7 @@ contrastive model against a generative one on HR or COR.
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -61,6 +61,8 @@ class TopK:
     compare
         Measures whose paired differences from the baseline are reported.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ("critical", "safety")
 
     factor: str = "degradation"
     k: Annotated[int, Field(ge=1)] = 5

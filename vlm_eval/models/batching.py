@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any, Generic, Protocol, TypeVar
 
-from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
-
 from vlm_eval.core.errors import VlmEvalError
 from vlm_eval.core.types import Answer, Failure, Request, Response, Text
 from vlm_eval.models.inputs import Encoded, Row
 from vlm_eval.models.jobs import Job
+from vlm_eval.models.memory import lacks_memory, recover
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -178,10 +177,9 @@ class Batcher(Generic[R]):
             raise
         except Exception as error:  # noqa: BLE001  (recorded as the failure of one request)
             message = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
-            short = isinstance(error, MemoryError) or should_reduce_batch_size(error)
+            short = lacks_memory(error)
         # Outside the handler, whose traceback holds on to the tensors of the failed pass.
-        if short:
-            clear_device_cache(garbage_collection=True)
+        recover(memory=short)
         return Failure("oom" if short else "bug", message)
 
     def _record(self, opened: _Open[R], result: R) -> Iterator[Response]:

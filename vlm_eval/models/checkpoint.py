@@ -139,7 +139,9 @@ def load_weights(
     ModelError
         If the weights are pickled, broken, incomplete or of another architecture.
     """
-    chosen = {"attn_implementation": options.attn_implementation, "device_map": options.device_map}
+    # Straight to an accelerator: several ranks would fill the host's memory with their copies.
+    place = options.device_map or (None if device.type == "cpu" else {"": device})
+    chosen = {"attn_implementation": options.attn_implementation, "device_map": place}
     try:
         model, report = kind.from_pretrained(
             source,
@@ -149,7 +151,7 @@ def load_weights(
             **{key: value for key, value in chosen.items() if value is not None},
             **options.place,
         )
-        if options.device_map is None:
+        if place is None:
             model = model.to(device)
     except FAULTS as error:
         pickled = any(Path(source).glob("*.bin")) and not any(Path(source).glob("*.safetensors"))
@@ -188,6 +190,8 @@ def pick_device(asked: str | None) -> torch.device:
     try:
         device = torch.device(asked)
         torch.zeros(1, device=device).item()
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)  # where kernels of Triton run, whatever they are given
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"device {asked!r} is not available: {reason(error)}") from error
     return device

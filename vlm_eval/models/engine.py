@@ -71,7 +71,7 @@ class Engine:
         self.batch_size = 1 if naive else batch_size or _batch_size(device)
         self.batch_tokens = options.batch_tokens or _batch_tokens(device)
         self.vision = VisionMemo(checkpoint.model, device, 0 if naive else options.vision_memo_mb)
-        self._forward = Forward(checkpoint.model, device, self.vision)
+        self._forward = Forward(checkpoint.model, device, self.vision, self.batch_tokens)
         self._encoder, self._tokenizer = encoder, checkpoint.processor.tokenizer
         self.scoring = Scoring(self._forward, self.sharing)
         self.generating = Generating(self._forward, self.sharing, self._tokenizer)

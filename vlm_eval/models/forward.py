@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from vlm_eval.models.hooks import Placing
 from vlm_eval.models.images import Unit, stack
@@ -60,12 +59,7 @@ class VisionMemo:
             return self._move(stack([image.tensors for image in images]))
         features = [self._features(unit) for image in images for unit in image.units]
         # Positions depend on the patch grid even where no pixels are passed.
-        return {**self.geometry(rows), _INJECTED: {"image": _Features.join(features)}}
-
-    def geometry(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Return the image arguments that positions depend on: patch grids, no pixels."""
-        images = [row.encoded.images for row in rows if row.encoded.images.units]
-        return self._move(stack([image.geometry for image in images]))
+        return {**self._move(_geometry(rows)), _INJECTED: {"image": _Features.join(features)}}
 
     def tokens(self, unit: Unit) -> Tensor:
         """Return the features that replace the image tokens of a unit. Shape (tokens, width)."""
@@ -80,7 +74,8 @@ class VisionMemo:
         names = inspect.signature(self._encode).parameters
         arguments = {key: value for key, value in unit.tensors.items() if key in names}
         made = self._encode(**self._move(arguments), return_dict=True)
-        return _Features(made.pooler_output, getattr(made, "deepstack_features", None))
+        deep = getattr(made, "deepstack_features", None)
+        return _Features(type(made), made.pooler_output, deep)
 
     def _move(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         return {key: self._moved(value) for key, value in tensors.items()}
@@ -91,27 +86,35 @@ class VisionMemo:
         return value.to(self._device, self._dtype if value.is_floating_point() else None)
 
 
+def _geometry(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the image arguments that positions depend on: patch grids, no pixels."""
+    images = [row.encoded.images for row in rows if row.encoded.images.units]
+    return stack([image.geometry for image in images])
+
+
 class _Features:
     """What the vision tower made of one unit: what the language model needs of it, no more.
 
     ``pooled`` is a tensor for some architectures and a list of tensors for others, and each expects
-    its own kind back. ``deep`` has the same for each of some vision layers (Qwen3-VL).
+    its own kind back. ``deep`` has the same for each of some vision layers (Qwen3-VL), maybe with
+    the layer's number (Granite Vision). ``kind`` is the output class, which has a field for it:
+    what is no field is lost where a model is spread over devices.
     """
 
-    def __init__(self, pooled: Any, deep: Sequence[Any] | None) -> None:
-        self.pooled, self.deep = pooled, deep
+    def __init__(self, kind: Any, pooled: Any, deep: Sequence[Any] | None) -> None:
+        self.kind, self.pooled, self.deep = kind, pooled, deep
 
     def bytes(self) -> int:
         """Return the size in memory."""
         return sum(tensor.nbytes for tensor in _tensors([self.pooled, *(self.deep or ())]))
 
     @staticmethod
-    def join(parts: Sequence[_Features]) -> BaseModelOutputWithPooling:
+    def join(parts: Sequence[_Features]) -> Any:
         """Return the features of several units, in order, as the model takes them.
 
         The containers are new each time, because the model's code changes them in place.
         """
-        joined = BaseModelOutputWithPooling(pooler_output=_join([part.pooled for part in parts]))
+        joined = parts[0].kind(pooler_output=_join([part.pooled for part in parts]))
         deep = [part.deep for part in parts if part.deep is not None]
         if deep:
             joined.deepstack_features = [_join(layer) for layer in zip(*deep, strict=True)]
@@ -121,6 +124,8 @@ class _Features:
 def _join(values: Sequence[Any]) -> Any:
     if isinstance(values[0], Tensor):
         return torch.cat(list(values))
+    if isinstance(values[0][0], int):
+        return values[0][0], _join([value[1] for value in values])
     return [item for value in values for item in value]
 
 
@@ -128,7 +133,7 @@ def _tensors(values: Any) -> Iterator[Tensor]:
     for value in values:
         if isinstance(value, Tensor):
             yield value
-        else:
+        elif not isinstance(value, int):
             yield from _tensors(value)
 
 
@@ -143,10 +148,14 @@ class Forward:
         Where its inputs go.
     vision
         Where its image features come from.
+    batch_tokens
+        Tokens a pass may have where it is up to the caller how many rows it feeds.
     """
 
-    def __init__(self, model: Any, device: torch.device, vision: VisionMemo) -> None:
-        self.model = model
+    def __init__(
+        self, model: Any, device: torch.device, vision: VisionMemo, batch_tokens: int = 1024
+    ) -> None:
+        self.model, self.batch_tokens = model, batch_tokens
         self.device, self.vision = device, vision
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 
@@ -161,12 +170,12 @@ class Forward:
 
         Shape (..., rows, longest), rows padded on the right; the leading axis is there for models
         whose positions have several components. The model's own rule for generation is asked, which
-        needs the patch grids; transformers has it under this private name since 5.5.
+        needs the patch grids; transformers has it under this private name since 5.5. It takes many
+        small steps for each row and no weights, so it is run, and its result left, on the CPU.
         """
         text = collate(rows, self.model.generation_config.pad_token_id, "right")
-        given = {key: value.to(self.device) for key, value in text.items() if key != "input_ids"}
-        given |= self.vision.geometry(rows)
-        ids = text["input_ids"].to(self.device)
+        ids = text.pop("input_ids")
+        given = {**text, **_geometry(rows)}
         found: Tensor = self.model._prepare_position_ids_for_generation(ids, given)
         return found
 
@@ -186,7 +195,8 @@ class Forward:
 
     def read(self, inputs: Mapping[str, Any], positions: Sequence[int]) -> Tensor:
         """Run the model and return the logits at some positions of its input."""
-        keep = torch.tensor(positions, device=self.device)
+        # A list: the states that are picked may be on another device than the inputs.
+        keep = list(positions)
         if self._keeps:
             logits: Tensor = self.model(**inputs, logits_to_keep=keep).logits
             return logits

@@ -8,8 +8,8 @@ A request passes through these modules, in this order:
     what is fed for a request, and what is read from the result;
 ``jobs``, ``sharing``
     which sequences have a beginning in common, and whether this model may share it;
-``batching``
-    which of them go together into a forward pass;
+``batching``, ``memory``
+    which of them go together into a forward pass; what is done when one fails;
 ``forward``, ``prefix``, ``tree``
     the pass itself, with image features and common beginnings computed once each;
 ``capture``, ``hooks``, ``grids``

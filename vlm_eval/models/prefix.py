@@ -21,7 +21,7 @@ from vlm_eval.models.hooks import Placing
 from vlm_eval.models.jobs import Job, common
 from vlm_eval.models.tree import TokenTree
 
-# Tokens of tails in one pass: a mask has their number squared, logits their number of lines.
+# Tokens of trees in one pass: a mask has their number squared, logits their number of lines.
 _TAILS = 1024
 
 
@@ -68,7 +68,7 @@ class Prefix:
                 for key in heads[0].types
             },
             **self._forward.vision.inputs(first),
-            "position_ids": self._positions[..., starts, : self.length],
+            "position_ids": self._positions[..., starts, : self.length].to(device),
             "past_key_values": cache,
             "use_cache": True,
         }
@@ -118,7 +118,7 @@ class Prefix:
         place = {node: index for index, node in enumerate(nodes)}
         inputs = {
             "input_ids": ids.to(self._forward.device),
-            "position_ids": positions,
+            "position_ids": positions.to(self._forward.device),
             "attention_mask": mask.to(self._forward.device),
             **self._types(len(trees), size),
             "past_key_values": self._cache,
@@ -133,7 +133,7 @@ class Prefix:
         """Yield the same as `tree_logits`, from one copy of the cache a row."""
         order = sorted(range(len(self.rows)), key=lambda i: -len(self.rows[i].tokens))
         longest = len(self.rows[order[0]].tokens)
-        step = max(1, _TAILS // longest)
+        step = max(1, self._forward.batch_tokens // longest)
         chunks = [order[i : i + step] for i in range(0, len(order), step)]
         for number, chunk in enumerate(chunks):
             cache = self.copies(chunk, last=number + 1 == len(chunks))
@@ -150,7 +150,7 @@ class Prefix:
             place = {position: index for index, position in enumerate(read)}
             inputs = {
                 "input_ids": ids.to(self._forward.device),
-                "position_ids": self._positions[..., chunk, self.length : self.length + size],
+                "position_ids": self._tails(chunk, size),
                 **self._types(len(rows), size),
                 "past_key_values": cache,
                 "use_cache": True,
@@ -158,6 +158,11 @@ class Prefix:
             logits = self._forward.read(inputs, read)
             for line, (i, span) in enumerate(zip(chunk, spans, strict=True)):
                 yield i, logits[line, [place[position] for position in span]]
+
+    def _tails(self, rows: Sequence[int], size: int) -> Tensor:
+        """Return the positions after the prefix of some rows."""
+        found = self._positions[..., rows, self.length : self.length + size]
+        return found.to(self._forward.device)
 
     def copies(self, rows: Sequence[int], *, last: bool) -> Any:
         """Return a cache with one line for each of some rows; the last call takes the original."""
@@ -189,7 +194,7 @@ class Prefix:
         return {
             "input_ids": ids.to(self._forward.device),
             "attention_mask": mask.to(self._forward.device),
-            "position_ids": positions,
+            "position_ids": positions.to(self._forward.device),
             "past_key_values": self.copies(range(len(self.rows)), last=True),
         }
 

@@ -31,6 +31,7 @@ from transformers.cache_utils import DynamicLayer
 from vlm_eval.core.errors import ModelError
 from vlm_eval.models.forward import Forward
 from vlm_eval.models.jobs import Job
+from vlm_eval.models.memory import lacks_memory
 from vlm_eval.models.prefix import Prefix
 
 Level: TypeAlias = Literal["naive", "memo", "prefix", "tree"]
@@ -122,6 +123,8 @@ class Sharing:
                 fault = f"log-probabilities differ from one-at-a-time by {apart:.2g} on average"
                 wrong = not apart <= ROUNDING[naive.element_size()]
             except (RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
+                if lacks_memory(error):
+                    raise  # says nothing about the level: the job is halved, and proves it then
                 fault, wrong = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", True
             if wrong:
                 self._step_down(fault)
@@ -152,7 +155,7 @@ class Sharing:
 
 
 def _logprobs(logits: Tensor) -> Tensor:
-    return logits.double().log_softmax(-1)
+    return logits.cpu().double().log_softmax(-1)  # not every accelerator has float64
 
 
 def highest_level(model: Any) -> tuple[Level, str]:

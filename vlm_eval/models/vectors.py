@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from numpy.typing import NDArray
 
 from vlm_eval.core.errors import VlmEvalError
@@ -16,6 +15,7 @@ from vlm_eval.core.types import Failure
 from vlm_eval.models.batching import ahead
 from vlm_eval.models.images import Tensors, stack
 from vlm_eval.models.lru import Lru
+from vlm_eval.models.memory import lacks_memory, recover
 
 Vector: TypeAlias = NDArray[np.float32]
 Prepare: TypeAlias = Callable[[], Tensors]
@@ -106,10 +106,9 @@ class Vectors:
             return [row.numpy().astype(np.float32) for row in rows]
         except Exception as error:  # noqa: BLE001  (recorded as the failure of its requests)
             message = _line(error)
-            short = isinstance(error, MemoryError) or should_reduce_batch_size(error)
+            short = lacks_memory(error)
         # Outside the handler, whose traceback holds on to the tensors of the failed pass.
-        if short:
-            clear_device_cache(garbage_collection=True)
+        recover(memory=short)
         return Failure("oom" if short else "bug", message)
 
 

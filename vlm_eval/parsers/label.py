@@ -13,8 +13,9 @@ from vlm_eval.parsers.text import final_statement, names_pattern, normalise, onl
 
 @configurable
 class Label:
-    r"""Four rules, the first that fires, on the text that :func:`text.normalise` returns.
+    r"""The one label that a text gives as its answer, if it is plain.
 
+    Four rules, the first that fires, on the text that :func:`text.normalise` returns.
     ``exact``: the whole answer is a label. ``answer`` and ``boxed``: the last explicit statement
     ("answer: X", "the answer is X", ``\boxed{X}``) names one label. ``only``: one label is
     mentioned as a whole word, and never negated. ``none``: anything else; in particular two labels,

@@ -28,12 +28,15 @@ _THING = r"(?:one|option|choice|caption|image|picture|photo|description|sentence
 
 @configurable
 class Letter:
-    """Six rules, the first that fires, on the text that :func:`text.normalise` returns.
+    """The one option that a text gives as its answer, by mark or text, if it is plain.
 
     The choices are the marks as the prompt shows them. Where they are A, B, ... or 1, 2, ... or
     First, Second, ... in order, the other two series name the same options.
 
-    ``exact``: the whole answer is an option's mark ("A", "(1)", "Image 2", "the first one").
+    Six rules, the first that fires, on the text that :func:`text.normalise` returns.
+
+    ``exact``: the whole answer is an option's mark ("A", "(1)", "Image 2", "the first one"); if it
+    is several marks and nothing else ("A B") there is no answer.
     ``answer`` and ``boxed``: the last explicit statement names one. ``leading``: the answer begins
     with a mark set off as one: ``(A)``, ``A.``, ``A)``, ``A:``, ``Option A.``, ``Image 1 better``.
     ``only``: one mark, so set off, occurs anywhere and is not negated. ``lone``: one option's
@@ -67,6 +70,8 @@ class Letter:
         exact = _exact(trim(clean), forms)
         if exact is not None:
             return Parsed(choices[exact], "exact")
+        if _is_list(clean, choices):
+            return Parsed(None, "none")
         if self.policy == "ranked":
             return self._ranked(clean, choices)
         clean = _DISCOURSE.sub("", clean)
@@ -133,6 +138,15 @@ def _exact(text: str, forms: Sequence[Sequence[str]]) -> int | None:
         if any(form.casefold() == said.casefold() for form in known for said in spoken):
             return i
     return None
+
+
+_BETWEEN = frozenset({"and", "or", "vs", "versus"})
+
+
+def _is_list(text: str, choices: Sequence[str]) -> bool:
+    """Return whether a text is several marks and nothing else, such as "A B" or "(A) vs (B)"."""
+    said = {word.casefold() for word in re.findall(r"\w+", text)} - _BETWEEN
+    return len(said) > 1 and said <= {trim(choice).casefold() for choice in choices}
 
 
 _LEAD = re.compile(rf"[ :>-]*(?:the )?(?:(?P<noun>{_NOUN}) )?(?P<bracket>[(\[])?", re.IGNORECASE)

@@ -34,6 +34,7 @@ _BOXED = re.compile(r"\\boxed ?\{ ?$")
 _FOLLOWS = ((".", "period"), (":", "colon"), (")", "closed"), (" ", "blank"))
 _COMMA = re.compile(r"[)\]]?, ?(?:(?:and|or) )?[(\[]?")
 _REACH = 24  # no link between two alternatives is longer
+_MOST = 1000  # mentions: a text with more of one letter is a loop, no answer, and slow to look at
 # A small letter is an option where nothing else could be meant: "b) ...", "the answer is b.".
 _SMALL = re.compile(
     r"^[\W_]*[a-z](?=[.):])"
@@ -65,7 +66,7 @@ def lone(clean: str, choices: Sequence[str]) -> int | None:
     found = mentioned.found
     # "A" within a sentence is an article, or the other option: "I prefer A over B".
     contending = found + [m for m in names.finditer(clean) if not _begins_sentence(clean, m)]
-    if len({index(match) for match in contending}) != 1 or not found:
+    if len({index(match) for match in contending}) != 1 or not 0 < len(found) <= _MOST:
         return None
     if not all(mentioned.asserted(i) for i in range(len(found))):
         return None

@@ -20,7 +20,7 @@ class Number:
     ``exact``: the whole answer is a number, in digits or as a word up to twenty. ``braces``: the
     last ``{...}`` that is not empty holds one number; if it holds none or several there is no
     answer, whatever else the text says. ``only``: one number occurs in the text, once or
-    repeatedly, and not after "not". ``none``: anything else.
+    repeatedly, and not after "not" or "isn't". ``none``: anything else.
 
     The answer is spelled plainly (``007`` is 7, ``1,000.0`` is 1000), or is the choice of that
     value where the task has choices.
@@ -71,7 +71,7 @@ class Number:
 
 _NARROW = str.maketrans("０１２３４５６７８９｛｝", "0123456789{}")
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_NOT = re.compile(r"\b(?:not|n't|never|than) $")
+_NOT = re.compile(r"(?:\bnot|n['’]t|\bnever|\bthan) $")
 
 
 def _only(text: str) -> Decimal | None:

@@ -13,7 +13,7 @@ from vlm_eval.parsers.text import final_statement, has_alternative, index, negat
 SAFE, UNSAFE = "safe", "unsafe"
 
 _FIELD = re.compile(
-    r"""["']?(?<![a-z_])(?P<key>decision|safe|is_safe|safe_to_proceed)["']?\s{0,5}[:=]\s{0,5}
+    r"""["']?(?<![a-z_])(?P<key>decision|safe|is_safe|safe_to_proceed)["'`*]{0,3}\s{0,5}[:=]\s{0,5}
         (?P<value>["'][^"'\n]{0,80}["']|[^"',;.{}()\[\]\n]{1,80})""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -40,7 +40,8 @@ _UNSURE = re.compile(
     r"(?:determined?|tell|told|say|said|judged?|assess(?:ed)?|answer(?:ed)?|know|known|decided?|"
     r"confirm(?:ed)?)|not (?:sure|certain)|not clear (?:if|whether)|unsure|uncertain|unclear|maybe|"
     r"perhaps|(?:may|might|could|can) (?:not )?be (?:un)?safe|possibly (?:un)?safe|"
-    r"no (?:[a-z]{1,20} )?(?:indication|evidence|signs?|reason)(?: to [a-z]{1,20})? that "
+    r"no (?:[a-z]{1,20} )?(?:indication|evidence|signs?|reason)(?: to (?:believe|think|assume|say|"
+    r"suspect|suppose)(?: that)?|(?: to [a-z]{1,20})? that| why| it) "
     r"[^.,;!?\n]{0,40}\b(?:un)?safe|"
     r"(?:insufficient|not enough) (?:information|context|detail))\b",
     re.IGNORECASE,
@@ -55,7 +56,8 @@ _SENTENCES = re.compile(r"[^.!?\n]+[.!?\n]?")
 _START = " \n.,:;!?()[]{}<>'-–—"
 # The question repeated, whole or as a label; what follows it leads the answer.
 _REPEATED = re.compile(
-    r"[^.!?\n]{0,100}\bis it safe\b[^.!?\n]{0,100}\?|(?:is it )?safe to proceed(?: forward)? ?[:=]",
+    r"[^.!?\n]{0,100}\bis it safe\b[^.!?\n]{0,100}\?"
+    r"|(?:is it )?safe to proceed(?: forward)? ?[:=?]",
     re.IGNORECASE,
 )
 
@@ -98,7 +100,7 @@ def _decide(text: str) -> tuple[str | None, str]:
 
 
 def _field(match: re.Match[str]) -> str | None:
-    value = match["value"].strip(" \"'*`").lower()
+    value = match["value"].strip(" \"'*`").lower().removesuffix(" forward")
     if value in _POSITIVE:
         return SAFE
     return UNSAFE if value in _NEGATIVE else None

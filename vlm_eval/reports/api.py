@@ -9,7 +9,7 @@ from typing import Literal
 from vlm_eval.core.errors import RunError, UsageError, did_you_mean
 from vlm_eval.reports.browser import flipped, write_browser
 from vlm_eval.reports.inside import insides
-from vlm_eval.reports.outcomes import Sample, samples_of
+from vlm_eval.reports.outcomes import Sample, baselines, samples_of
 from vlm_eval.reports.pages import write_run, write_task
 from vlm_eval.reports.pictures import NONE, Gallery, chosen, draw
 from vlm_eval.reports.site import Site, check_replaceable, replaced
@@ -83,17 +83,19 @@ def report(
         for result, task in zip(results.tasks, known, strict=True):
             found = samples_of(task, index.of_task(task.name))
             browse = None
+            compared = baselines(task.factors, result.comparisons)
             if found:
                 gallery, notes = NONE, []
                 if images and limit != 0:
-                    wanted = chosen(found, limit, flipped(found, task))
+                    wanted = chosen(found, limit, flipped(found, compared))
                     gallery = draw(task, results.run, wanted, site, places.get(task.name))
                     notes = _cap(found, gallery)
                 browse = write_browser(
-                    site, task, found, gallery,
+                    site, task, found, gallery, compared,
                     model=results.model, seed=results.run["seed"], notes=notes,
                 )  # fmt: skip
-            write_task(site, results, result, task, found, browse, insides(analysed, task.name))
+            inside = insides(analysed, task.name)
+            write_task(site, results, result, task, found, browse, compared, inside)
         write_run(site, results, known, ())
     return target / "index.html"
 

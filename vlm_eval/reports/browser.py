@@ -7,7 +7,7 @@ from typing import Any
 
 from vlm_eval.core.types import Level
 from vlm_eval.reports.cards import card
-from vlm_eval.reports.outcomes import Sample, flips
+from vlm_eval.reports.outcomes import Baselines, Sample, flips
 from vlm_eval.reports.pictures import Gallery
 from vlm_eval.reports.site import Site
 from vlm_eval.reports.text import slug
@@ -24,6 +24,7 @@ def write_browser(
     task: Task,
     found: Sequence[Sample],
     gallery: Gallery,
+    compared: Baselines,
     *,
     model: str,
     seed: int,
@@ -41,6 +42,8 @@ def write_browser(
         Its samples, at least one.
     gallery
         What pictures there are.
+    compared
+        What each level is compared with.
     model
         The model's name.
     seed
@@ -58,7 +61,9 @@ def write_browser(
         cards = {
             sample.id: site.render(
                 "_card.html.j2",
-                card=card(sample, task.factors, task.spec.slices, numbers, gallery.pictures),
+                card=card(
+                    sample, task.factors, task.spec.slices, numbers, gallery.pictures, compared
+                ),
                 root="../../",
                 home=home,
             )
@@ -82,7 +87,7 @@ def write_browser(
             cards=list(cards.values()),
             data=data,
         )
-    index = index_of(task, found, parts, conditions)
+    index = index_of(task, found, parts, conditions, compared)
     site.script(f"{data}/index.js", "vlmEval.index", {**index, "folder": f"../../{data}"})
     return home
 
@@ -110,12 +115,16 @@ def index_of(
     found: Sequence[Sample],
     parts: Sequence[Sequence[Sample]],
     conditions: Sequence[Mapping[str, Level]],
+    compared: Baselines,
 ) -> dict[str, Any]:
     """Return what the filters need: for each sample its id, outcomes, shard and fields.
 
-    Outcomes are one letter a condition, fields are places in the lists of their values.
+    Outcomes are one letter a condition, fields are places in the lists of their values. ``bases``
+    has, by factor, the place of the condition that each one is compared with, -1 where there is
+    none.
     """
-    fields = _fields(task, found)
+    numbers = {frozenset(c.items()): i for i, c in enumerate(conditions)}
+    fields = fields_of(task, found)
     places: dict[str, dict[str | None, int]] = {
         name: {value: i for i, value in enumerate(fields[name])} for name in fields
     }
@@ -123,6 +132,11 @@ def index_of(
     return {
         "factors": {name: list(levels) for name, levels in task.factors.items() if len(levels) > 1},
         "conditions": [dict(condition) for condition in conditions],
+        "bases": {
+            name: [_base(condition, name, levels, numbers) for condition in conditions]
+            for name, levels in compared.items()
+            if len(task.factors[name]) > 1
+        },
         "fields": fields,
         "samples": [
             [
@@ -134,6 +148,17 @@ def index_of(
             for sample in found
         ],
     }
+
+
+def _base(
+    condition: Mapping[str, Level],
+    factor: str,
+    levels: Mapping[Level, Level],
+    numbers: Mapping[frozenset[tuple[str, Level]], int],
+) -> int:
+    if condition.get(factor) not in levels:
+        return -1
+    return numbers.get(frozenset({**condition, factor: levels[condition[factor]]}.items()), -1)
 
 
 def _conditions(task: Task, found: Sequence[Sample]) -> list[Mapping[str, Level]]:
@@ -153,7 +178,7 @@ def _codes(sample: Sample, conditions: Sequence[Mapping[str, Level]]) -> str:
     return "".join(NO_TRIAL if one is None else CODES[one.outcome] for one in said)
 
 
-def _fields(task: Task, found: Sequence[Sample]) -> dict[str, list[str]]:
+def fields_of(task: Task, found: Sequence[Sample]) -> dict[str, list[str]]:
     """Return the values of the fields that one can filter by, slices of the task first."""
     names = [name for name in found[0].trials[0].record.fields if name not in task.factors]
     kept: dict[str, list[str]] = {}
@@ -172,6 +197,6 @@ def _field(sample: Sample, name: str) -> str | None:
     return None
 
 
-def flipped(found: Sequence[Sample], task: Task) -> list[bool]:
+def flipped(found: Sequence[Sample], compared: Baselines) -> list[bool]:
     """Return for each sample whether its correctness flips under any level of any factor."""
-    return [any(flips(sample, said, task.factors) for said in sample.trials) for sample in found]
+    return [any(flips(sample, said, compared) for said in sample.trials) for sample in found]

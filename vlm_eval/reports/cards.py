@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from vlm_eval.core.types import Level
-from vlm_eval.reports.outcomes import Flip, Outcome, Said, Sample, flips
+from vlm_eval.reports.outcomes import Baselines, Flip, Outcome, Said, Sample, flips
 from vlm_eval.reports.pictures import Picture
 
 OPTIONS = 6  # bars of a tile, at most
+NAMED = 8  # conditions of one prompt that are named, at most, if the others are
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,15 @@ class Tile:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt of a card, and the conditions that it was sent under (none named if all)."""
+    """A prompt of a card, and the conditions that it was sent under.
+
+    None are named if all are, nor if they are many: then ``others`` is their number, and those of
+    every other prompt are named.
+    """
 
     text: str
     conditions: tuple[Mapping[str, Level], ...]
+    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ def card(
     slices: Sequence[str],
     numbers: Mapping[frozenset[tuple[str, Level]], int],
     pictures: Mapping[str, Picture],
+    compared: Baselines,
 ) -> Card:
     """Return the card of a sample.
 
@@ -128,6 +135,8 @@ def card(
         Place of each condition among the task's.
     pictures
         What images are at hand, by digest.
+    compared
+        What each level is compared with.
     """
     varied = [
         name
@@ -143,7 +152,7 @@ def card(
             number=numbers.get(frozenset(said.record.condition.items()), -1),
             levels=_only(said.record.condition, varied),
             outcome=said.outcome,
-            flips=flips(sample, said, factors),
+            flips=flips(sample, said, compared),
             pictures=() if same else _shown(said, _base(sample, said, factors, along), pictures),
             span=_span(said),
             options=tuple(options[:OPTIONS]),
@@ -263,10 +272,16 @@ def _prompts(sample: Sample, varied: Sequence[str]) -> tuple[Prompt, ...]:
         by_text.setdefault(said.record.prompt, []).append(said.record.condition)
     if len(by_text) == 1:
         return tuple(Prompt(text, ()) for text in by_text)
-    return tuple(
-        Prompt(text, tuple(_distinct(_only(c, _telling(by_text, varied)) for c in conditions)))
+    telling = _telling(by_text, varied)
+    found = [
+        Prompt(text, tuple(_distinct(_only(c, telling) for c in conditions)))
         for text, conditions in by_text.items()
-    )
+    ]
+    most = max(found, key=lambda prompt: len(prompt.conditions))
+    if len(most.conditions) > NAMED:
+        found.remove(most)
+        found.append(Prompt(most.text, (), others=len(most.conditions)))
+    return tuple(found)
 
 
 def _telling(

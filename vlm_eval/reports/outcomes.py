@@ -14,11 +14,14 @@ from vlm_eval.runner.execute import outcome_of
 from vlm_eval.runner.records import Record
 from vlm_eval.stats.clusters import Clusters
 from vlm_eval.stats.mean import Mean, clustered_mean
+from vlm_eval.stats.results import Comparison
 from vlm_eval.tasks.scoring import Scored, score
 from vlm_eval.tasks.task import Task
 
 Outcome: TypeAlias = Literal["right", "wrong", "partial", "unparsed", "failed"]
 Flip: TypeAlias = Literal["to_wrong", "to_right"]
+Baselines: TypeAlias = Mapping[str, Mapping[Level, Level]]
+"""By factor and level, the level that it is compared with."""
 OUTCOMES: tuple[Outcome, ...] = ("right", "wrong", "partial", "unparsed", "failed")
 ANSWERS = 7  # distinct answers that a flip matrix can hold; more are open answers
 CELLS, COLUMNS = 60, 12  # of a cross table, at most
@@ -109,17 +112,38 @@ def _score(task: Task, record: Record) -> Scored:
     )
 
 
-def flips(sample: Sample, said: Said, factors: Mapping[str, Sequence[Level]]) -> dict[str, Flip]:
-    """Return, by factor, how a trial's correctness differs from that at the factor's baseline.
+def baselines(
+    factors: Mapping[str, Sequence[Level]], comparisons: Iterable[Comparison] = ()
+) -> Baselines:
+    """Return which level each level is compared with: as the comparisons say, else the first.
+
+    What others are compared with is not itself compared with the first level. Comparisons of the
+    accuracy count before others.
+    """
+    found: dict[str, dict[Level, Level]] = {factor: {} for factor in factors}
+    for c in sorted(comparisons, key=lambda c: c.name != "accuracy"):
+        if c.factor in found:
+            found[c.factor].setdefault(c.level, c.baseline)
+    for factor, levels in factors.items():
+        compared = set(found[factor].values())
+        for level in levels[1:]:
+            if level not in compared:
+                found[factor].setdefault(level, levels[0])
+    return found
+
+
+def flips(sample: Sample, said: Said, compared: Baselines) -> dict[str, Flip]:
+    """Return, by factor, how a trial's correctness differs from that at its level's baseline.
 
     The other trial is the sample's under the same condition but for this factor. An unparsed answer
     is wrong; a failed trial flips nothing.
     """
     found: dict[str, Flip] = {}
-    for factor, levels in factors.items():
-        if factor not in said.record.condition or said.record.condition[factor] == levels[0]:
+    condition = said.record.condition
+    for factor, levels in compared.items():
+        if condition.get(factor) not in levels:
             continue
-        base = sample.at({**said.record.condition, factor: levels[0]})
+        base = sample.at({**condition, factor: levels[condition[factor]]})
         if base is None:
             continue
         if (base.accuracy, said.accuracy) == (1, 0):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vlm_eval.core.types import Level
 from vlm_eval.reports import views
+from vlm_eval.reports.browser import fields_of
 from vlm_eval.reports.inside import Inside
-from vlm_eval.reports.outcomes import Matrix, Sample, crosses, matrices
+from vlm_eval.reports.outcomes import Baselines, Matrix, Sample, crosses, matrices
 from vlm_eval.reports.site import Site
-from vlm_eval.reports.text import slug
+from vlm_eval.reports.text import address, slug
 from vlm_eval.runner.results import Results, TaskResult
 from vlm_eval.stats.results import Comparison, Estimate
 from vlm_eval.tasks.task import Task
@@ -118,6 +119,7 @@ def write_task(
     task: Task,
     found: Sequence[Sample],
     browse: str | None,
+    compared: Baselines,
     inside: Sequence[Inside] = (),
 ) -> None:
     """Write the page of one task.
@@ -134,6 +136,8 @@ def write_task(
         Its samples.
     browse
         Path of the sample browser, None if there is none.
+    compared
+        What each level is compared with in the sample browser.
     inside
         What analyses of the task found.
     """
@@ -145,6 +149,7 @@ def write_task(
         model=results.model,
         result=result,
         browse=browse,
+        seen=_seen(task, found, browse, compared),
         banners=_task_banners(results, result),
         headline=views.headline(result, task.factors),
         chance=task.chance,
@@ -163,6 +168,25 @@ def write_task(
         description=task.spec.description,
         about=_about(task, results.run["tasks"][result.task]),
     )
+
+
+def _seen(
+    task: Task, found: Sequence[Sample], browse: str | None, compared: Baselines
+) -> Callable[[Comparison, str], str]:
+    """Return what gives the address of a comparison's flips, empty if the filters cannot tell."""
+    fields = fields_of(task, found) if browse else {}
+
+    def seen(c: Comparison, show: str) -> str:
+        same = compared.get(c.factor, {}).get(c.level) == c.baseline
+        if not (browse and same and c.name == views.ACCURACY and len(c.where) <= 1):
+            return ""
+        field, value = next(iter(c.where.items()), ("", ""))
+        if field and str(value) not in fields.get(field, ()):
+            return ""
+        state = {"show": show, "factor": c.factor, "level": c.level}
+        return address(f"../{browse}", **state, field=field, value=str(value))
+
+    return seen
 
 
 def _task_banners(results: Results, result: TaskResult) -> list[Banner]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup, escape
 
@@ -94,8 +95,15 @@ def p_value(value: float | None) -> str:
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
-    """Return a plain number; "-" where unknown."""
-    return "-" if value is None else f"{value:.{digits}f}".replace("-", MINUS)
+    """Return a plain number; "-" where unknown.
+
+    >>> decimal(-1.5), decimal(-0.0004), decimal(None)
+    ('\u22121.50', '0.00', '-')
+    """
+    if value is None:
+        return "-"
+    text = f"{value:.{digits}f}"
+    return (text if text.strip("-0.") else text.lstrip("-")).replace("-", MINUS)
 
 
 def levels(where: Mapping[str, Any]) -> Markup:
@@ -105,6 +113,23 @@ def levels(where: Mapping[str, Any]) -> Markup:
         for name, value in where.items()
     )
     return Markup(" ".join(pairs))
+
+
+def address(page: str, **state: Any) -> str:
+    """Return the address of a page of samples that shows those of a state (`assets/samples.js`).
+
+    >>> address("s.html", show="to_wrong", factor="blur", level=5.0, field="")
+    's.html#show=to_wrong&factor=blur&level=5'
+    """
+    given = {name: _as_script(value) for name, value in state.items() if value not in ("", None)}
+    return f"{page}#{urlencode(given)}"
+
+
+def _as_script(value: Any) -> str:
+    """Return a level as ``String(level)`` gives it in the browser."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def slug(name: str) -> str:

@@ -13,12 +13,12 @@ from typing import Any
 from vlm_eval.core.errors import TaskError
 from vlm_eval.core.types import Answer
 from vlm_eval.metrics.table import Metric, Result, Table, TableRow
-from vlm_eval.tasks.scoring import Scored, score
+from vlm_eval.tasks.scoring import NORMALISED, Scored, score
 from vlm_eval.tasks.spec import Case, TaskSpec
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.trials import Trial
 
-ACCURACY, LITERAL, NORMALISED = "accuracy", "accuracy_literal", "accuracy_length_normalised"
+ACCURACY, LITERAL = "accuracy", "accuracy_literal"
 
 
 class Cast:
@@ -160,5 +160,5 @@ def _depending_scores(spec: TaskSpec) -> set[str]:
             found |= {f"{ACCURACY}_{parser.name}" for parser in holder.parser.also}
             found |= set() if holder.parser.literal is None else {LITERAL}
         if holder.output is not None and holder.output.choices is not None:
-            found.add(NORMALISED)
+            found.update(NORMALISED)
     return found

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vlm_eval.models.hf import HfModel
 
 T = TypeVar("T")
-ANALYSIS, FINDINGS = "analysis", "findings.json"
+ANALYSIS, FINDINGS, FIGURE = "analysis", "findings.json", "figure.svg"
 
 
 def analyze(
@@ -89,6 +89,7 @@ def analyze(
         )
     study.folder.mkdir(parents=True, exist_ok=True)
     found = made(study)
+    (study.folder / FIGURE).unlink(missing_ok=True)  # of what was found before
     write_atomic(study.folder / FINDINGS, to_json(found.to_json()))
     return found
 

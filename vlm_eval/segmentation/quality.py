@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from vlm_eval.stats.bootstrap import RESAMPLES, Bootstrap, cluster_bootstrap
 from vlm_eval.stats.results import Estimate
 
 SCHEMA = 1
-MIOU, DIFFERENCE = "miou", "miou_difference"
+MIOU, DIFFERENCE, RPC = "miou", "miou_difference", "rpc"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ class Quality:
         The factor; its levels are in ``estimates``, each under ``where``.
     estimates
         For each level ``miou`` and, but for the first, ``miou_difference``: level minus baseline,
-        over the images that both have. Values are in [0, 1].
+        over the images that both have. Once, under no level, ``rpc``: relative performance under
+        corruption, mean mIoU of the other levels over that of the first (Michaelis et al. 2019,
+        arXiv 1907.07484), on the images that all levels with images have. Values are in [0, 1],
+        but for ``rpc``, which may exceed 1.
     class_iou
         By level and class, in [0, 1]; None for a class that is neither there nor predicted.
     provenance
@@ -122,8 +126,14 @@ def summarise(
         estimates.append(_estimate(MIOU, {factor: level}, pairs, rng, resamples))
         if level != baseline and baseline is not None:
             clean = tables[baseline]
-            shared = [(clean[name], table[name]) for name in table if name in clean]
-            estimates.append(_estimate(DIFFERENCE, {factor: level}, shared, rng, resamples))
+            both = [(clean[name], table[name]) for name in table if name in clean]
+            estimates.append(_estimate(DIFFERENCE, {factor: level}, both, rng, resamples))
+    several = [table for table in tables.values() if table]
+    if baseline is not None and len(several) > 1 and tables[baseline]:
+        rng = derive_rng(seed, segmenter, factor, RPC, "segmentation")
+        shared = set.intersection(*(set(table) for table in several))
+        groups = [tuple(table[name] for table in several) for name in sorted(shared)]
+        estimates.append(_estimate(RPC, {}, groups, rng, resamples))
     classes = {str(level): _class_iou(table) for level, table in tables.items()}
     return Quality(segmenter, factor, tuple(estimates), classes, provenance)
 
@@ -145,12 +155,12 @@ def _estimate(
     rng: np.random.Generator,
     resamples: int,
 ) -> Estimate:
-    """Return the mIoU of single frames, or the difference of that of pairs of them."""
+    """Return mIoU, a difference or ``rpc`` over images, each with its frames under the levels."""
     totals = _cluster_totals(frames)
     value, spread = None, Bootstrap(None, None, None)
     if len(totals):
-        value = _finite(_miou(totals.sum(0)))
-        spread = cluster_bootstrap(totals, _miou, rng, resamples)
+        value = _finite(_statistic(name, totals.sum(0)))
+        spread = cluster_bootstrap(totals, partial(_statistic, name), rng, resamples)
     return Estimate(
         name=name,
         where=dict(where),
@@ -175,12 +185,17 @@ def _cluster_totals(frames: Sequence[tuple[Frame, ...]]) -> FloatArray:
     return np.array([sums[cluster] for cluster in sorted(sums)])
 
 
-def _miou(totals: FloatArray) -> FloatArray:
-    """Return mIoU of totals (..., 57), or second minus first mIoU of totals (..., 114)."""
-    if totals.shape[-1] == 3 * len(CLASSES):
-        return mean_iou(totals)
-    first, second = np.split(totals, 2, axis=-1)
-    return mean_iou(second) - mean_iou(first)
+def _statistic(name: str, totals: FloatArray) -> FloatArray:
+    """Return what `name` is, from totals (..., 57 · levels), the first level before the others."""
+    levels = totals.shape[-1] // (3 * len(CLASSES))
+    first, *others = (mean_iou(part) for part in np.split(totals, levels, axis=-1))
+    if name == MIOU:
+        return first
+    if name == DIFFERENCE:
+        return others[0] - first
+    mean: FloatArray = np.mean(others, axis=0)
+    kept: FloatArray = np.divide(mean, first, out=np.full(mean.shape, np.nan), where=first > 0)
+    return kept
 
 
 def _class_iou(table: Mapping[str, Frame]) -> dict[str, float | None]:

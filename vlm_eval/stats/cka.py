@@ -89,8 +89,7 @@ def debiased_cka(x: NDArray[np.floating], y: NDArray[np.floating]) -> float | No
     one, other = gram(x), gram(y)
     if one is None or other is None:
         return None
-    size = math.sqrt(hsic(one, one) * hsic(other, other))
-    return hsic(one, other) / size if size > 0 else None
+    return _cka(one, other) if hsic(one, one) * hsic(other, other) > 0 else None
 
 
 def align(clean: FloatArray, others: Sequence[FloatArray], rng: np.random.Generator) -> Alignment:
@@ -113,7 +112,8 @@ def align(clean: FloatArray, others: Sequence[FloatArray], rng: np.random.Genera
 
 
 def _cka(one: FloatArray, other: FloatArray) -> float:
-    return hsic(one, other) / math.sqrt(hsic(one, one) * hsic(other, other))
+    found = hsic(one, other) / math.sqrt(hsic(one, one) * hsic(other, other))
+    return max(-1.0, min(1.0, found))  # rounding
 
 
 class _Sums(NamedTuple):

@@ -60,6 +60,12 @@ class Mean:
             unit=unit,
         )
 
+    def share(self) -> Mean:
+        """Return it with the interval cut to [0, 1], where nothing else can be."""
+        low = None if self.low is None else max(0.0, self.low)
+        high = None if self.high is None else min(1.0, self.high)
+        return dataclasses.replace(self, low=low, high=high)
+
     def scaled(self, factor: float) -> Mean:
         """Return it in other units: value, error and interval times a positive factor."""
         value, se, low, high = (

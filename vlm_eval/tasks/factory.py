@@ -150,7 +150,7 @@ def _data_options(data: Data, override: str | None, folder: Path) -> dict[str, A
         return options
     # "PLACE,columns=winoground": a comma in a path is one only where an option follows it.
     place, *more = re.split(r",(?=\w+=)", override)
-    own_hub = options.get("hub")
+    own_hub = options.get("hub") or _own_hub(data.source)
     options = {key: item for key, item in options.items() if key not in PLACES}
     options |= dict(item.split("=", 1) for item in more)
     if place == "embedded":
@@ -162,6 +162,11 @@ def _data_options(data: Data, override: str | None, folder: Path) -> dict[str, A
         whose = "the task names no hub data set of its own" if place == "hub" else "names none"
         raise UsageError(f"--data {override!r}: {whose}", hint="write hub:OWNER/NAME")
     return {**options, "hub": hub}
+
+
+def _own_hub(source: str) -> str | None:
+    """Return the hub data set of a source whose tasks do not read it unless asked to."""
+    return getattr(SOURCES.get(source), "own_hub", None) if source in SOURCES else None
 
 
 def _data_fault(spec: TaskSpec, data: str, fault: TaskError) -> UsageError:

@@ -78,12 +78,16 @@ class Rendering:
         DataError
             If the source cannot make the row's fields.
         TaskError
-            If a factor has the name of a field, which templates could then not read; or `applies`
-            fails.
+            If a factor has the name of a field, which templates could then not read; if the source
+            knows no such level of a factor; or if `applies` fails.
         """
-        given = task.source.fields(row, condition)
+        ask = task.ask(condition)
+        try:
+            given = task.source.fields(row, condition)
+        except TaskError as error:
+            raise cls(task, ask, condition, sample_id, condition)._placed(error) from error
         context = {**given, **condition}
-        made = cls(task, task.ask(condition), context, sample_id, condition)
+        made = cls(task, ask, context, sample_id, condition)
         for name in given.keys() & condition.keys():
             if given[name] != condition[name]:
                 raise TaskError(
@@ -211,6 +215,14 @@ class Rendering:
         """Return a place of the task file, the sample and the condition, for messages."""
         condition = condition_key(self.condition) or "its one condition"
         return f"{self.task.where(path)}, sample {self.sample_id!r} under {condition}"
+
+    def _placed(self, error: TaskError) -> TaskError:
+        """Return a source's error with the place of the factor that it names, else of the data."""
+        if error.where is not None:
+            return error
+        factor = next((name for name in self.condition if repr(name) in error.what), None)
+        path = ("data",) if factor is None else ("factors", factor)
+        return TaskError(error.what, where=self.where(path), hint=error.hint)
 
     def _where(self, key: str, *below: str | int) -> str:
         return self.where((*self.ask.origin[key], *below))

@@ -13,6 +13,9 @@ from vlm_eval.parsers.base import Parser
 from vlm_eval.scorers.base import Scorer
 from vlm_eval.tasks.task import Readers, Task
 
+NORMALISED = ("accuracy_length_normalised", "accuracy_byte_normalised")
+"""Scores of the option whose log-likelihood is largest per token, and per byte in UTF-8."""
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -33,8 +36,9 @@ class Scored:
         What the task's other parsers made of it, by name; None where one found nothing.
     scores
         What the task's scorer gives, at least ``accuracy`` in [0, 1] (0.0 where unparsed); with
-        ``accuracy_length_normalised`` for scored options, ``accuracy_literal`` for the paper's
-        parser, ``accuracy_NAME`` for each of the others. Empty for a failure.
+        ``accuracy_length_normalised`` and ``accuracy_byte_normalised`` for scored options (where
+        the backend counts tokens), ``accuracy_literal`` for the paper's parser,
+        ``accuracy_NAME`` for each of the others. Empty for a failure.
     """
 
     answer: str | None
@@ -117,10 +121,11 @@ def _score_options(
         raise RunError("the options and their log-likelihoods differ in number")
     found, rule = _best(choices, logprobs, first=first)
     scores = dict(judge(found))
-    if counts is not None:
-        means = [sum_ / max(count, 1) for sum_, count in zip(logprobs, counts, strict=True)]
-        by_mean, _ = _best(choices, means, first=first)
-        scores["accuracy_length_normalised"] = judge(by_mean)["accuracy"]
+    if counts is not None:  # without tokens these are similarities, no sums
+        lengths = (counts, [len(choice.encode(errors="surrogatepass")) for choice in choices])
+        for name, parts in zip(NORMALISED, lengths, strict=True):
+            means = [sum_ / max(part, 1) for sum_, part in zip(logprobs, parts, strict=True)]
+            scores[name] = judge(_best(choices, means, first=first)[0])["accuracy"]
     return Scored(found, rule, scores=scores)
 
 

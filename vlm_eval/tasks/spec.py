@@ -89,7 +89,7 @@ class ScorerSpec(Named):
     """How right an answer is."""
 
 
-_TAKEN = ("literal", "length_normalised")  # accuracy_literal, accuracy_length_normalised
+_TAKEN = ("literal", "length_normalised", "byte_normalised")  # accuracy_literal, ...
 
 
 class Data(Spec):

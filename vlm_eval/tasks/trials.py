@@ -155,7 +155,8 @@ def samples(task: Task, *, limit: int | None = None) -> Iterator[SampleRow]:
         sample = _identify(task, row)
         if sample.id in seen:
             where = task.where(("sample_id",))
-            raise TaskError(f"two samples have the id {sample.id!r}", where=where)
+            hint = "the data holds a row twice, or the id does not tell its rows apart"
+            raise TaskError(f"two samples have the id {sample.id!r}", where=where, hint=hint)
         seen.add(sample.id)
         yield sample
 

@@ -46,9 +46,9 @@ class GaussianBlur:
 
     The standard deviation is ``0.3 * ((k - 1) / 2 - 1) + 0.8`` pixels, the kernel is cut at ``k``
     pixels and normalised, the border is reflected without repeating its edge pixel, and the sum is
-    rounded once, to the nearest even where it ties. (OpenCV itself has fixed taps for k of 7 and
-    less and rounds in fixed point, so its pixels may differ by 2 of 255.) Decay operator of
-    arXiv 2606.06890, as specified in the project's reading of it.
+    rounded once, to the nearest even where it ties. (OpenCV itself rounds in fixed point, so its
+    pixels differ by up to 2 of 255, and has fixed taps for k of 7 and less, where they differ by up
+    to 6.) Decay operator of arXiv 2606.06890, as specified in the project's reading of it.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vlm_eval.core.errors import DataError, TaskError
+from vlm_eval.core.errors import DataError, MissingData, TaskError
 from vlm_eval.core.options import build
 from vlm_eval.core.types import ImageRef
 from vlm_eval.data import hub
@@ -366,8 +366,10 @@ def test_a_missing_question(copy):
 
 
 def test_a_data_set_that_is_not_there(tmp_path, cache):
-    with pytest.raises(DataError, match="configuration vlm_fix cannot be loaded"):
+    with pytest.raises(MissingData, match="configuration vlm_fix cannot be loaded") as caught:
         list(Boards(hub=str(tmp_path / "nowhere")).rows())
+    words = ("DIR/instances.parquet", "--data TASK=PATH", "--data TASK=embedded")
+    assert all(word in str(caught.value) for word in words)
 
 
 def test_a_data_set_without_pictures(hub_form, cache):

@@ -79,6 +79,26 @@ def test_a_file_in_chairs_form(tmp_path):
     ]  # fmt: skip
 
 
+def test_the_word_pairs_of_chairs_code_are_read_as_one(tmp_path):
+    file = tmp_path / "synonyms.txt"
+    file.write_text(
+        "person, baby, adult, passenger, man, child\nelephant\nbear, panda\nairplane, jet\n"
+        "train\ntoilet\nchair, seat\ntie, bow, bow tie\nknife\nmouse\n"
+    )
+    lexicon = load_lexicon(str(file))
+
+    def classes(text):
+        return [name for name, _ in found(text, lexicon) if name]
+
+    assert classes("a baby elephant beside adult bears") == ["elephant", "bear"]
+    assert classes("a passenger jet above a passenger train") == ["airplane", "train"]
+    assert classes("a toilet seat, a seat") == ["toilet", "chair"]
+    assert classes("a bow tie") == ["tie"]
+    assert classes("train tracks, a home plate, an adult animal") == []
+    assert classes("a baby on a train") == ["person", "train"]
+    assert classes("men and children with knives and mice") == ["person"] * 2 + ["knife", "mouse"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -46,6 +46,12 @@ def test_the_sentences_of_the_lexicon(case, profile):
         ("The bus is absent, a car isn't.", []),
         ("A car = false, bus -> no", []),
         ("There is no bus. There is a car.", ["car"]),
+        ("**Car**: no\n**Bus:** yes\n- **Truck:** **No**", ["bus"]),
+        ("| car | no |\n| bus | yes |", ["bus"]),
+        ("Car? No. Bus? Yes.", ["bus"]),
+        ("car - false, bus - true", ["bus"]),
+        ("A car - no trucks.", ["car"]),
+        ("A street free of cars, with a free bus.", ["bus", "road"]),
     ],
 )
 def test_what_is_taken_back_is_no_mention_in_the_robust_profile(text, robust):

@@ -155,8 +155,8 @@ def test_a_missing_column_is_named_before_any_row(folder, records, write):
         load(write(folder / "m.jsonl", rows))
 
 
-def test_an_empty_file_has_no_columns(folder, write):
-    with pytest.raises(DataError, match="found none"):
+def test_an_empty_file_is_named(folder, write):
+    with pytest.raises(DataError, match="the table is empty"):
         load(write(folder / "m.jsonl", []))
 
 

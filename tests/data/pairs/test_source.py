@@ -87,6 +87,14 @@ def test_a_column_map_is_an_option(folder, records, write):
         list(make(subset="mis", path=str(folder)).rows())
 
 
+def test_a_column_map_may_be_json_text(folder, records, write):
+    write(folder / "metadata.csv", [{"key" if k == "id" else k: v for k, v in r.items()}
+                                    for r in records()])  # fmt: skip
+    text = make(subset="mis", path=str(folder), columns='{"id": "key"}')
+    assert text == make(subset="mis", path=str(folder), columns={"id": "key"})
+    assert [row["id"] for row in text.rows()] == [record["id"] for record in records()]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -127,6 +127,14 @@ def test_missing_columns_and_cells_are_named(folder):
     del bad["prompt"], bad["topic"]
     with pytest.raises(DataError, match="no column topic, prompt; found"):
         rows(folder, [bad])
+    bad = item(1)
+    del bad["image"], bad["image_path"]
+    with pytest.raises(DataError, match="no column image; found"):
+        rows(folder, [bad])
+    header = folder / "table.csv"
+    header.write_text("ID,image,topic,prompt,ground_truth,expected_bias\n")
+    with pytest.raises(DataError, match=r"table\.csv: the table has no rows"):
+        list(build(SOURCES, {"name": "vlmbias", "path": str(header)}, where=None).rows())
     with pytest.raises(DataError, match="line 1, column prompt: empty"):
         rows(folder, [item(1, prompt=" ")], topics="Flags")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vlm_eval.core.errors import DataError, did_you_mean
+from vlm_eval.core.errors import DataError, MissingData, did_you_mean
 from vlm_eval.core.hashing import digest
 from vlm_eval.core.types import ImageRef
 from vlm_eval.data.boards.games import GAMES
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CONFIG, MAIN, IMAGES = "vlm_fix", "main", "images"
+LAYOUT = (
+    "DIR/instances.parquet and DIR/images/GAME/STYLE/state_NNN.png, as the paper's builder and "
+    "`vlm_eval data make vlm-fix` write them"
+)
 _TEXT = (
     "game",
     "board_state",
@@ -202,6 +206,8 @@ def _splits(hub: str, revision: str | None, names: Sequence[str]) -> list[Any]:
         return [load_dataset("parquet", data_files={n: files[n]}, split=n) for n in names]
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         what = f"configuration {CONFIG} cannot be loaded ({error})"
+        if isinstance(error, OSError) and not Path(hub).is_dir():  # no data set, or no network
+            raise MissingData(f"{hub}: {what}", layout=LAYOUT, hub=hub) from error
         hint = "check the id and the network, or leave hub out to generate the boards"
         raise DataError(what, where=hub, hint=hint) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property, lru_cache, partial
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pydantic
 
@@ -70,6 +70,8 @@ class Boards:
         Generate the boards, as also with neither `path` nor `hub`.
     """
 
+    own_hub: ClassVar[str] = "maveryn/vlm-fix"
+    """What ``--data TASK=hub`` reads; tasks generate the boards otherwise."""
     games: tuple[str, ...] = tuple(GAMES)
     states: Annotated[int, pydantic.Field(ge=1, le=PER_GAME)] = PER_GAME
     path: str | None = None

@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from vlm_eval.core.errors import DataError, did_you_mean
+from vlm_eval.data.lexicon.chair import read_as_one
 from vlm_eval.data.lexicon.words import Word, joined, words
 
 Phrase: TypeAlias = tuple[str, ...]
 
 SHIPPED = {"cityscapes": ("vlm_eval.data.cityscapes", "lexicon.json")}
 """Lexicons by name: the package and the file that holds each."""
+
+_PLURALS = {
+    "man": "men", "child": "children", "fe": "ves", "f": "ves", "mouse": "mice", "goose": "geese",
+}  # fmt: skip
+"""Endings of words, and of their irregular plurals."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Terms of classes. Terms match in singular and regular plural, blanks and hyphens alike.
+    """Terms of classes. Terms match in singular and plural, blanks and hyphens alike.
 
     Attributes
     ----------
@@ -118,6 +124,9 @@ def _forms(term: str) -> Iterator[Phrase]:
         yield (*head, last + "es")
     if last.endswith("y"):
         yield (*head, last[:-1] + "ies")
+    for end, plural in _PLURALS.items():
+        if last.endswith(end):
+            yield (*head, last.removesuffix(end) + plural)
 
 
 @lru_cache(maxsize=16)
@@ -129,7 +138,8 @@ def load_lexicon(name: str) -> Lexicon:
     name
         ``cityscapes``; or a ``.json`` file with ``classes`` (terms by class) and, if wanted,
         ``mask_phrases``, ``hypernyms_never_counted`` and ``implies``; or a ``.txt`` file with one
-        class a line, its name and its synonyms between commas, as CHAIR's ``synonyms.txt`` has it.
+        class a line, its name and its synonyms between commas, as CHAIR's ``synonyms.txt`` has it;
+        to these the word pairs of CHAIR's code are added (:mod:`vlm_eval.data.lexicon.chair`).
 
     Raises
     ------
@@ -174,7 +184,11 @@ def _from_lines(text: str, where: str) -> Lexicon:
     for line in filter(str.strip, text.splitlines()):
         terms = [term.strip() for term in line.split(",")]
         classes[terms[0]] = tuple(dict.fromkeys(term for term in terms if term))
-    return _checked(Lexicon(classes), where)
+    pairs = list(read_as_one(classes))
+    more = {name: tuple(pair for pair, owner in pairs if owner == name) for name in classes}
+    ignored = tuple(pair for pair, owner in pairs if owner is None)
+    whole = {name: terms + more[name] for name, terms in classes.items()}
+    return _checked(Lexicon(whole, ignored), where)
 
 
 def _terms(given: Any, where: str) -> tuple[str, ...]:

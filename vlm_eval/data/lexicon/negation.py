@@ -21,13 +21,19 @@ _IDLE = {
     "no": frozenset({"doubt", "fewer", "less"}),
     "without": frozenset({"doubt", "a"}),
 }
+# "free of cars"; without the second word, no negation.
+_NEEDED = {"free": "of", "empty": "of"}
 _CLAUSE_END = re.compile(r"[.,;:!?\n()\[\]{}|—–=]")
 _CLAUSE_WORDS = frozenset({"but", "however", "although", "though", "while", "whereas", "yet"})
 # "no cars and the road is clear": a new clause, where "no cars and buses" is a list.
 _SUBJECT = frozenset({"the", "a", "an", "there", "it", "this", "some", "several", "many", "two"})
 _LIST = re.compile(r"[\s,/&-]*(?:(?:and|or|nor|any)(?!\w)[\s,]*)*")
 _VALUE = re.compile(
-    r"""["']?\s{0,3}(?:[:=]|->|→)\s{0,3}["']?(?:false|no|none|not|absent|null|0)(?!\w)"""
+    r"""["']?\s{0,3}(?:[:=]|->|→)\s{0,3}["']?(?:false|no|none|not|absent|null|0)(?!\w)
+      |\s{0,3}[|?–—-]\s{0,3}(?:false|no|none|absent|not\s(?:visible|present))
+       (?=\s{0,3}(?:[,;.|\n]|$))
+    """,
+    re.VERBOSE,
 )
 _DENIED = re.compile(
     r"""\s(?:is|are|was|were)(?:\s[a-z]{1,20}ly)?\s(?:not|absent|missing|nowhere)(?!\w)
@@ -44,9 +50,9 @@ def affirmed(folded: str, tokens: Sequence[Word], matches: Sequence[Match]) -> l
     """Return the terms that the text does not take back.
 
     A term is taken back by a cue (no, not, never, without, ...) at most six words before it in its
-    clause; by "X: false", "X: no", "X: none"; by "X is not", "X are not", "X is absent" and the
-    like. In a list ("no cars, trucks or buses"; "cars and buses are not visible") it is taken back
-    with its neighbour. A clause ends at punctuation and at "but", "while" and the like.
+    clause; by "X: false", "X: no", "X: none", "X? No."; by "X is not", "X are not", "X is absent"
+    and the like. In a list ("no cars, trucks or buses"; "cars and buses are not visible") it is
+    taken back with its neighbour. A clause ends at punctuation and at "but", "while" and the like.
 
     Parameters
     ----------
@@ -86,7 +92,7 @@ def _cued(folded: str, tokens: Sequence[Word], match: Match, used: set[int]) -> 
             return False
         if word in _CLAUSE_WORDS or (word == "and" and following.text in _SUBJECT):
             return False
-        cue = word in _CUES or word.endswith("n't")
+        cue = word in _CUES or word.endswith("n't") or _NEEDED.get(word) == following.text
         if cue and at not in used and following.text not in _IDLE.get(word, ()):
             # In "car: no truck: yes" the word is the answer to the key before it.
             return not (key and at > 0 and "=" in _between(folded, tokens, at).replace(":", "="))

@@ -7,7 +7,7 @@ import unicodedata
 from typing import NamedTuple
 
 _WORD = re.compile(r"[^\W_]+(?:'t(?![^\W_]))?")
-_APOSTROPHES = str.maketrans(dict.fromkeys("‘’‛´`", "'") | {"_": " "})
+_PLAIN = str.maketrans(dict.fromkeys("‘’‛´`", "'") | {"_": " ", "*": ""})
 _JOINED = re.compile(r"[ \t\u00a0]*[-‐‑]?[ \t\u00a0]*")
 
 
@@ -22,12 +22,13 @@ class Word(NamedTuple):
 def fold(text: str) -> str:
     """Return the text that is matched: NFKC, lower case, ``_`` a blank, apostrophes straight.
 
-    Characters are folded one by one, because normalising a long run of combining marks is quadratic
-    in its length; that letters and marks stay apart does not matter to English terms.
+    Stars go: they emphasise (``**car**: no``) or begin an item. Characters are folded one by one,
+    because normalising a long run of combining marks is quadratic in its length; that letters and
+    marks stay apart does not matter to English terms.
     """
     if not text.isascii():
         text = "".join(unicodedata.normalize("NFKC", character) for character in text)
-    return text.translate(_APOSTROPHES).lower()
+    return text.translate(_PLAIN).lower()
 
 
 def words(folded: str) -> list[Word]:

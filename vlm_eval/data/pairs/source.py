@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Json
 
 from vlm_eval.core.errors import TaskError
 from vlm_eval.core.hashing import digest
@@ -61,7 +61,7 @@ class Pairs:
         Of the hub data set.
     columns
         Which column is which field, where the names differ: a named column map (``winoground``),
-        or a mapping of our names to the data set's.
+        or a mapping of our names to the data set's, or its JSON text.
     embedded
         Draw the stand-in, as also with neither ``path`` nor ``hub``.
     orders
@@ -82,7 +82,9 @@ class Pairs:
     split: str = "test"
     config: str | None = None
     revision: str | None = None
-    columns: str | dict[str, str] | None = None
+    columns: Annotated[
+        dict[str, str] | Json[dict[str, str]] | str | None, Field(union_mode="left_to_right")
+    ] = None
     embedded: bool = False
     orders: Orders = "both"
     count: Annotated[int, Field(ge=1)] = 100

@@ -134,11 +134,13 @@ class VlmBias:
             made = drawn(self.count, self.seed, originals=self.originals)
             return self._chosen(list(made), "drawn")
         table = self._table()
-        image = "image" if "image" in table.columns else "image_path"
+        image = next((name for name in ("image", "image_path") if name in table.columns), "image")
         missing = [name for name in (*_NEEDED, image) if name not in table.columns]
         if missing:
             what = f"no column {', '.join(missing)}; found {', '.join(table.columns) or 'none'}"
             raise DataError(what, where=table.name, hint=f"needed: {', '.join(_NEEDED)}, image")
+        if not len(table):
+            raise DataError("the table has no rows", where=table.name)
         return self._chosen([_cells(table, row, image) for row in range(len(table))], table.name)
 
     def _table(self) -> CellTable:

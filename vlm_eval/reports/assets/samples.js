@@ -42,7 +42,7 @@ const vlmEval = (() => {
 
   function flip(codes, i, factor) {
     const base = data.bases[factor][i];
-    if (base < 0 || base === i) return "";
+    if (base < 0) return "";
     if (codes[base] === "r" && isWrong(codes[i])) return "to_wrong";
     if (isWrong(codes[base]) && codes[i] === "r") return "to_right";
     return "";
@@ -196,20 +196,9 @@ const vlmEval = (() => {
     select.disabled = values.length === 0;
   }
 
-  // Each factor's baseline condition of every condition: the same but for that factor.
-  function bases() {
-    const key = (condition) => JSON.stringify(Object.values(condition));
-    const places = new Map(data.conditions.map((condition, i) => [key(condition), i]));
-    return Object.fromEntries(Object.entries(data.factors).map(([factor, levels]) => [
-      factor,
-      data.conditions.map((c) => places.get(key({ ...c, [factor]: levels[0] })) ?? -1),
-    ]));
-  }
-
   function index(given) {
     const samples = given.samples.map(([id, codes, shard, ...fields]) => ({ id, codes, shard, fields }));
     data = { ...given, samples };
-    data.bases = bases();
     fill(form.elements.factor, Object.keys(data.factors));
     fill(form.elements.field, Object.keys(data.fields));
     form.hidden = false;
