@@ -38,7 +38,9 @@ def test_data_is_task_equals_place() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("given", [["mis"], ["=x"], ["mis="], ["mis=a", "mis=b"]])
+@pytest.mark.parametrize(
+    "given", [["mis"], ["=x"], ["mis="], ["mis=a", "mis=b"], ["mis=a,pope-perturbed=b"]]
+)
 def test_data_that_is_wrong(given: list[str]) -> None:
     with pytest.raises(UsageError, match="--data"):
         run.parse_data(given)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlm_eval.core.errors import UsageError
@@ -219,13 +221,17 @@ def report_failures(share: float, most: float) -> int:
     return FAILED
 
 
+# No option of a source has a hyphen.
+_NEXT_TASK = re.compile(r",[\w.]+-[\w.-]+=")
+
+
 def parse_data(given: list[str]) -> dict[str, str]:
     """Return ``TASK=PATH`` arguments as a mapping.
 
     Raises
     ------
     UsageError
-        If one is not of that form, or two name one task.
+        If one is not of that form or names several tasks, or two name one task.
     """
     places: dict[str, str] = {}
     for item in given:
@@ -234,6 +240,8 @@ def parse_data(given: list[str]) -> dict[str, str]:
             raise UsageError(f"--data {item!r} is not TASK=PATH", hint="such as mis=./my-pairs")
         if task in places:
             raise UsageError(f"--data names {task!r} twice")
+        if _NEXT_TASK.search(place) and not Path(place).exists():
+            raise UsageError(f"--data {item!r} names two tasks", hint="repeat --data for each task")
         places[task] = place
     return places
 
