@@ -1,6 +1,7 @@
-"""Measures what capturing hidden states costs: runs of ``tiny`` with and without, interleaved.
+"""Measures what capturing hidden states costs: runs with and without, interleaved.
 
     python benchmarks/capture.py --rounds 5
+    python benchmarks/capture.py --rounds 3 --scenes 2 --model FOLDER   # one of engine.py's
 
 Every trial is captured, at every layer. A run is all that ``evaluate`` does, from planning to
 ``results.json``; loading the model is not counted. CPU seconds, the fewest of all rounds, since
@@ -52,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scenes", type=int, default=16, help="24 trials each")
+    parser.add_argument("--model", default="tiny")
     parser.add_argument("--output", choices=["choice", "generate"], default="choice")
     arguments = parser.parse_args()
     print("| sites | CPU s without | with | overhead, % | median of rounds, % | bytes a request |")
@@ -60,14 +62,13 @@ def main() -> None:
         text = TASK.replace("COUNT", str(arguments.scenes)).replace("SITES", sites)
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "captured.yaml").write_text(text)
-            measure(Path(folder), capture=True, output=arguments.output)  # warms up
+            asked = {"model": arguments.model, "output": arguments.output}
+            measure(Path(folder), capture=True, **asked)  # warms up
             pairs, size = [], 0
             for number in range(arguments.rounds):
                 found = {}
                 for capture in (True, False) if number % 2 else (False, True):
-                    found[capture], stored = measure(
-                        Path(folder), capture=capture, output=arguments.output
-                    )
+                    found[capture], stored = measure(Path(folder), capture=capture, **asked)
                     size = max(size, stored)
                 pairs.append((found[False], found[True]))
         without, with_ = (min(times) for times in zip(*pairs, strict=True))
@@ -79,13 +80,13 @@ def main() -> None:
         )
 
 
-def measure(folder: Path, *, capture: bool, output: str) -> tuple[float, int]:
+def measure(folder: Path, *, capture: bool, model: str, output: str) -> tuple[float, int]:
     """Run once; return its CPU seconds and the bytes stored a request."""
-    model = load_model("tiny")
+    loaded = load_model(model)
     with tempfile.TemporaryDirectory() as place:
         began = time.process_time()
         results = evaluate(
-            model, "captured", include_path=folder, output_path=Path(place) / "run",
+            loaded, "captured", include_path=folder, output_path=Path(place) / "run",
             capture=capture, output=output, progress=False,
         )  # fmt: skip
         seconds = time.process_time() - began
