@@ -25,6 +25,16 @@ def test_rows_that_agree_on_their_images_share_what_they_agree_on() -> None:
     assert job.tokens == 4 + 3 * 2
 
 
+def test_what_options_of_one_prompt_share_is_fed_once() -> None:
+    """Two prompts of two options each: 2 tokens of the image, then 5 6 (8 | 9) and 7 (8 | 9)."""
+    prompts = (([1, 2, 5, 6], 4), ([1, 2, 7], 3))
+    rows = [row([*ids, o], start=start, covered=2) for ids, start in prompts for o in (8, 9)]
+    (job,) = shared(rows)
+    assert job.prefix == 2
+    assert job.new_tokens == (3, 1, 2, 1)
+    assert job.tokens == 2 + 7
+
+
 def test_what_is_read_from_is_not_shared() -> None:
     """The log-probability of the token after the prompt is read at the prompt's last token."""
     (job,) = shared([row([1, 2, 3, 4], start=4, covered=2) for _ in range(2)])

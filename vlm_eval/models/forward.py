@@ -171,13 +171,21 @@ class Forward:
         Shape (..., rows, longest), rows padded on the right; the leading axis is there for models
         whose positions have several components. The model's own rule for generation is asked, which
         needs the patch grids; transformers has it under this private name since 5.5. It takes many
-        small steps for each row and no weights, so it is run, and its result left, on the CPU.
+        small steps for each row and no weights, so it is run, and its result left, on the CPU; and
+        once a request, whose rows differ in text after the prompt only.
         """
-        text = collate(rows, self.model.generation_config.pad_token_id, "right")
+        of_request: dict[int, Row] = {}
+        for row in rows:
+            longest = of_request.setdefault(id(row.encoded), row)
+            if len(row.tokens) > len(longest.tokens):
+                of_request[id(row.encoded)] = row
+        asked = list(of_request.values())
+        text = collate(asked, self.model.generation_config.pad_token_id, "right")
         ids = text.pop("input_ids")
-        given = {**text, **_geometry(rows)}
+        given = {**text, **_geometry(asked)}
         found: Tensor = self.model._prepare_position_ids_for_generation(ids, given)
-        return found
+        lines = {request: line for line, request in enumerate(of_request)}
+        return found[..., [lines[id(row.encoded)] for row in rows], :]
 
     def logits(
         self, rows: Sequence[Row], positions: Sequence[int], states: Placing | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from vlm_eval.models.inputs import Row
 
@@ -28,10 +29,19 @@ class Job:
     rows: tuple[Row, ...]
     prefix: int = 0
 
-    @property
+    @cached_property
     def tokens(self) -> int:
-        """How many tokens the model is fed, prefixes within the tails not counted."""
-        return self.prefix + sum(len(row.tokens) - self.prefix for row in self.rows)
+        """How many tokens the model is fed as a tree: prefix, and what is new in each tail."""
+        return self.prefix + sum(self.new_tokens)
+
+    @cached_property
+    def new_tokens(self) -> tuple[int, ...]:
+        """How many tokens each row's tail adds to that before it: options follow one prompt."""
+        tails = [row.tokens.ids[self.prefix :].tolist() for row in self.rows]
+        return tuple(
+            len(tail) - common([before, tail])
+            for before, tail in zip([[], *tails], tails, strict=False)
+        )
 
     def halves(self) -> tuple[Job, Job]:
         """Return the job in two, of two rows or more."""

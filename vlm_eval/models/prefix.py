@@ -18,7 +18,7 @@ from transformers import DynamicCache
 
 from vlm_eval.models.forward import Forward
 from vlm_eval.models.hooks import Placing
-from vlm_eval.models.jobs import Job, common
+from vlm_eval.models.jobs import Job
 from vlm_eval.models.tree import TokenTree
 
 # Tokens of trees in one pass: a mask has their number squared, logits their number of lines.
@@ -214,16 +214,13 @@ def _passes(jobs: Sequence[Job]) -> list[list[list[int]]]:
     number = 0
     for job in jobs:
         pieces: list[list[int]] = [[]]
-        before: list[int] = []
         tokens = 0
-        for row in job.rows:
-            tail = row.tokens.ids[job.prefix :].tolist()
-            new = len(tail) - common([before, tail])  # options follow the same prompt
+        for row, new in zip(job.rows, job.new_tokens, strict=True):
             if pieces[-1] and tokens + new > _TAILS:
                 pieces.append([])
-                tokens, new = 0, len(tail)
+                tokens, new = 0, len(row.tokens) - job.prefix
             pieces[-1].append(number)
-            tokens, before = tokens + new, tail
+            tokens += new
             number += 1
         whole.append(pieces)
     count = max(map(len, whole))
