@@ -41,7 +41,8 @@ def toy_with(write, folder, plugin, monkeypatch):
 
 @pytest.mark.parametrize("score", ["words", "accuracy", "accuracy_vlm_fix", "accuracy_literal"])
 def test_a_score_that_only_a_case_has_is_no_fault(toy_with, score) -> None:
-    make_plans([toy_with(f"{{name: accuracy, score: {score}}}")], Settings())
+    (plan,) = make_plans([toy_with(f"{{name: accuracy, score: {score}}}")], Settings())
+    assert plan.size.trials > 0
 
 
 @pytest.mark.parametrize("score", ["word", "accuracy_yes_no"])

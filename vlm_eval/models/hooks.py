@@ -182,19 +182,7 @@ class Recording:
             handle.remove()
 
     def place(self, row: Row, line: int, begin: int, columns: Sequence[int]) -> None:
-        """Say where a stretch of a row's tokens stands in the next pass.
-
-        Parameters
-        ----------
-        row
-            The row.
-        line
-            Its line of the batch.
-        begin
-            The position, in the row, of the first of the tokens.
-        columns
-            Where each of them stands in the line.
-        """
+        """See :meth:`Placing.place`."""
         self.rows[row] = None
         for site, positions in self._wanted(row, begin, begin + len(columns)):
             if positions:
