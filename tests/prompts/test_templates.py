@@ -8,6 +8,7 @@ from vlm_eval.prompts.templates import (
     MAX_CHARACTERS,
     check_expression,
     check_template,
+    decided,
     holds,
     render,
     value,
@@ -187,3 +188,15 @@ def test_plain_templates_and_expressions_are_what_jinja_makes_of_them(a, b):
     assert outcome(render, "{{ a }} of {{ b }}") == outcome(render, "{{ a }} of {{ (b,)[0] }}")
     assert outcome(holds, "a == b") == outcome(holds, "a == (b, [])[0]")
     assert outcome(value, "{{ a }}") == outcome(value, "{{ (a,)[0] }}")
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (None, True), ("blur == 5", True), ("blur > 5", False), ("blur", True),
+        ("blur == 5 and word == 'rose'", None), ("word", None), ("blur < word", None),
+        ("blur < 'five'", None), ("blur / 0", None),
+    ],
+)  # fmt: skip
+def test_what_some_names_decide_whatever_the_others_are(expression, expected):
+    assert decided(expression, {"blur": 5}) is expected

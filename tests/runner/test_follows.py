@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import vlm_eval
-from vlm_eval.core.types import Answer, Failure, Outcome, Request, Response
+from vlm_eval.core.types import Answer, Failure, Outcome, Request, Response, Text
 from vlm_eval.models.base import Capabilities
+from vlm_eval.runner import plan
 from vlm_eval.runner.execute import unsupported
 from vlm_eval.runner.records import Record, RecordIndex
 
@@ -65,14 +66,15 @@ class Said:
         for request in requests:
             if len(self.asked) == self.dies:
                 raise KeyboardInterrupt
-            self.asked.append(request.messages[0].parts[1].text + request_tail(request))
+            self.asked.append(words(request))
             yield Response(request.id, self.outcome(self.asked[-1]), 0.1)
 
     loglikelihood = generate
 
 
-def request_tail(request: Request) -> str:
-    return "".join(part.text for part in request.messages[0].parts[2:])
+def words(request: Request) -> str:
+    parts = request.messages[0].parts
+    return "".join(part.text for part in parts if isinstance(part, Text))
 
 
 @pytest.fixture
@@ -210,3 +212,15 @@ def test_a_model_that_only_compares_answers_what_has_a_match() -> None:
     assert unsupported(matched, able) is None
     for request in (Request("id", (), ("a", "b")), Request("id", (), decoding=Decoding())):
         assert "only compares images with texts" in str(unsupported(request, able))
+
+
+def test_a_question_of_several_units_is_asked_once_even_so(run, write, monkeypatch) -> None:
+    """Units of such a task do not wait for each other, but one process remembers its answers."""
+    monkeypatch.setattr(plan, "UNIT", 3)
+    monkeypatch.setattr(plan, "SMALL_UNIT", 3)
+    same = TASK.replace("{image: image}", "{image: image, when: \"overlay != 'identity'\"}")
+    same = same.replace("{{ id }},", "{{ 'it' if overlay == 'identity' else id }},")
+    write(name="dependent.yaml", text=same)
+    results = run(model := Said())
+    assert [said for said in model.asked if "identity" in said] == ["it, identity: Yes or No?"]
+    assert results["dependent"].counts.answered == 9

@@ -42,6 +42,13 @@ def write(path: Path, *records: Record) -> None:
             writer.append(record)
 
 
+def test_a_line_of_before_there_were_image_sizes_is_read() -> None:
+    values = json.loads(make(image_sizes=((448, 336), None)).to_line())
+    assert values["image_sizes"] == [[448, 336], None]
+    del values["image_sizes"]
+    assert Record.from_line(json.dumps(values).encode()).image_sizes is None
+
+
 def test_a_line_has_every_field_that_the_issue_names() -> None:
     line = json.loads(make().to_line())
     assert {
@@ -251,6 +258,7 @@ def test_an_unreadable_place_is_one_clear_error(tmp_path: Path) -> None:
         {"condition": [1]}, {"fields": 3}, {"logprobs": 3}, {"logprobs": ["a", "b"]},
         {"sample_id": None}, {"seconds": "x"}, {"scores": None}, {"choices": "XO"},
         {"outcome": "failure"}, {"failure": {"kind": "oom"}}, {"failure": 3}, {"prompt": 1},
+        {"image_sizes": [3]}, {"image_sizes": [[3]]}, {"image_sizes": ["ab"]}, {"image_sizes": 3},
     ],
 )  # fmt: skip
 def test_a_line_of_other_kinds_is_no_record_and_stops_nothing(tmp_path: Path, change) -> None:
@@ -272,3 +280,20 @@ def test_a_task_s_records_are_found_in_any_order_of_the_files(tmp_path: Path) ->
 
 def test_levels_that_python_takes_for_equal_have_keys_of_their_own() -> None:
     assert len({record_key("t", "a", {"n": level}, "r") for level in (1, 1.0, True, "1")}) == 4
+
+
+def test_what_was_added_is_forgotten_unit_by_unit_but_not_what_was_found(tmp_path: Path) -> None:
+    write(tmp_path / "rank-000.jsonl", make("a", "r1"))
+    index = RecordIndex(tmp_path)
+    first = make("b", "r2", fields={"first_answer": "X"})
+    with RecordWriter(tmp_path / "rank-000.jsonl") as writer:
+        for record in (make("a", "r1", answer="O"), first, failed("c", "r3"), make("d", "r4")):
+            index.add(record, writer.append(record))
+    index.forget({"r4"})
+    assert not any(index.has(record.key) for record in (first, failed("c", "r3"), make("d", "r4")))
+    assert index.asked("r2") is None
+    assert index.asked("r3") is None
+    assert index.asked("r4") == make("d", "r4"), "other units may ask this"
+    index.forget(())
+    assert index.asked("r4") == make("d", "r4"), "only what came since"
+    assert RecordIndex(tmp_path).count() == 4, "nothing is lost on the disk"

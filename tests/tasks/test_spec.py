@@ -50,6 +50,28 @@ def test_a_case_that_asks_for_no_factor_is_an_error(spec, write):
         task_spec(load(path)).ask({"blur": 1, "ask": "direct"})
 
 
+def test_what_the_condition_decides_is_decided_once(write):
+    when = '" Please.", when: "ask == \'polite\'"'
+    path = write(
+        (when, f'{when}}}\n    - {{text: "Red?", when: "kind == \'red\' and blur == 1"'),
+        ('kernel: "{{ blur }}"', 'kernel: "{{ blur }}", when: "blur > 1"'),
+    )
+    spec = task_spec(load(path))
+
+    def parts(**condition):
+        [(_, found)] = spec.ask(condition).turns
+        return [(part.text, part.when, place) for part, place in found if part.text]
+
+    sample_decides = ("Red?", "kind == 'red' and blur == 1", ("content", 3))
+    asked = ("Is it {{ word }}?", None, ("content", 1))
+    assert parts(blur=1, ask="direct") == [asked, sample_decides]
+    please = (" Please.", None, ("content", 2))
+    assert parts(blur=1, ask="polite") == [asked, please, sample_decides]
+    assert spec.ask({"blur": 1, "ask": "direct"}).transforms == ()
+    [(place, step)] = spec.ask({"blur": 5, "ask": "direct"}).transforms
+    assert (place, step.name, step.when) == (0, "gaussian_blur", None)
+
+
 def test_a_template_prompt_begins_with_the_image_of_the_task():
     prompt = Prompt(template="What is it?")
     [(role, parts)] = prompt.turns("photo")

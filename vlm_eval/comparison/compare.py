@@ -17,7 +17,8 @@ from vlm_eval.metrics.pairing import Side, answer_for, two_sides
 from vlm_eval.metrics.table import Table, TableRow
 from vlm_eval.runner.folder import RunFolder
 from vlm_eval.runner.records import Record, RecordIndex
-from vlm_eval.runner.summarise import scored_row, tasks_of
+from vlm_eval.runner.rows import scored_row
+from vlm_eval.runner.summarise import tasks_of
 from vlm_eval.stats.multiplicity import adjust_family
 from vlm_eval.stats.paired import compare as compare_pairs
 from vlm_eval.stats.pairs import Trial, align

@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeAlias
 
 from PIL import Image
 
+from vlm_eval.core.values import value
+
 Level: TypeAlias = str | int | float | bool
 Condition: TypeAlias = Mapping[str, Level]
 
@@ -81,14 +83,14 @@ class Sample:
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Text:
     """A piece of text in a message."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Picture:
     """An image in a message."""
 
@@ -98,7 +100,7 @@ class Picture:
 Part: TypeAlias = Text | Picture
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Message:
     """One turn: a role of the chat template and its content in order."""
 
@@ -147,7 +149,7 @@ class Match:
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Request:
     """What a backend is sent: a conversation, and either options to score or how to generate.
 
@@ -187,7 +189,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Answer:
     """What a model said.
 
@@ -206,6 +208,9 @@ class Answer:
         Tokens of the conversation, those of its images too; None if the backend cannot tell.
     image_tokens
         How many of these are its images'; None if the backend cannot tell.
+    image_sizes
+        For each image, (width, height) in pixels at which the vision tower reads it, None where
+        that is not one size (it is cut into tiles, or filled up); None if the backend cannot tell.
     """
 
     text: str | None = None
@@ -214,6 +219,7 @@ class Answer:
     finish: Literal["stop", "length", "scored"] = "stop"
     prompt_tokens: int | None = None
     image_tokens: int | None = None
+    image_sizes: tuple[tuple[int, int] | None, ...] | None = None
 
 
 FailureKind: TypeAlias = Literal[
@@ -233,7 +239,7 @@ class Failure:
 Outcome: TypeAlias = Answer | Failure
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Response:
     """What came back for one request.
 
@@ -252,7 +258,7 @@ class Response:
     seconds: float
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Parsed:
     """What a parser made of an answer.
 
@@ -263,7 +269,8 @@ class Parsed:
     rule
         The name of the rule that fired; ``none`` if none did.
     span
-        Start and end of the parsed text in the raw answer, if it has one.
+        Start and end of the parsed text in the raw answer, before any cleaning; of several places
+        that say the same the first. None where the answer is not read in one place.
     """
 
     answer: str | None

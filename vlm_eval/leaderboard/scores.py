@@ -20,7 +20,8 @@ from vlm_eval.core.hashing import digest
 from vlm_eval.core.types import Level, condition_key
 from vlm_eval.runner.folder import RunFolder
 from vlm_eval.runner.records import Record, RecordIndex, record_files
-from vlm_eval.runner.summarise import scored_row, tasks_of
+from vlm_eval.runner.rows import scored_row
+from vlm_eval.runner.summarise import tasks_of
 from vlm_eval.tasks.rendering import FIRST_ANSWER
 
 SCORE = "accuracy"

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vlm_eval.core.capture import Captured
 from vlm_eval.core.registry import Registry
 from vlm_eval.core.types import Condition, Level, condition_keys
+from vlm_eval.core.values import value
 from vlm_eval.stats.clusters import BoolArray, Clusters, FloatArray, IntArray
 from vlm_eval.stats.results import Comparison, Estimate
 
@@ -20,7 +21,7 @@ Result: TypeAlias = Estimate | Comparison
 Array: TypeAlias = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TableRow:
     """One scored trial.
 

@@ -176,6 +176,18 @@ def holds(source: str | None, context: Mapping[str, Any], *, where: Where) -> bo
         raise _fault(error, source, context, where) from error
 
 
+def decided(source: str | None, context: Mapping[str, Any]) -> bool | None:
+    """Return what `holds` gives in every context that has these names; None if that depends."""
+    if source is None:
+        return True
+    if not variables(f"{{{{ {source} }}}}") <= context.keys():
+        return None
+    try:
+        return _truth(source, context)
+    except _FAULTS:  # the message is the better one that `holds` gives
+        return None
+
+
 def value(option: Any, context: Mapping[str, Any], *, where: Where) -> Any:
     """Return an option with its templates replaced, at any depth of lists and mappings.
 

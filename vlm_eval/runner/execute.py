@@ -321,6 +321,7 @@ def make_record(task: Task, trial: Trial, outcome: Outcome, seconds: float) -> R
         logprobs=answer.logprobs,
         token_counts=answer.token_counts,
         tokens=_tokens(answer),
+        image_sizes=answer.image_sizes,
         answer=found.answer,
         parser_rule=found.parser_rule or None,
         literal_answer=found.literal_answer,
@@ -346,5 +347,6 @@ def outcome_of(record: Record) -> Outcome:
         token_counts=record.token_counts,
         prompt_tokens=(record.tokens or {}).get("prompt"),
         image_tokens=(record.tokens or {}).get("image"),
+        image_sizes=record.image_sizes,
         finish=record.finish or "stop",  # type: ignore[arg-type]
     )

@@ -79,6 +79,7 @@ def _ask_everything(begun: _Begun) -> None:
         for plan in plans:
             for block in plan.blocks():
                 executor.run(plan.task, plan.trials(block), wish=plan.wish)
+                index.forget(plan.size.shared)
 
 
 def take_part(job: Job, launch: Launch, *, supervised: bool = False) -> Results | None:
@@ -255,7 +256,7 @@ def _closing(plans: Sequence[Plan]) -> list[Unit]:
 
     Tasks whose units leave records to each other are closed by :func:`complete`.
     """
-    whole = [plan for plan in plans if not plan.size.shared]
+    whole = [plan for plan in plans if not plan.entwined]
     whole.sort(key=lambda plan: -plan.size.trials)
     return [Unit(plan.task.name, CLOSING) for plan in whole]
 
@@ -281,6 +282,7 @@ def _work(begun: _Begun, work: Work, rank: int, overview: Overview | None) -> No
             plan = plans[unit.task].plan
             trials = plan.trials(plans[unit.task].at(unit.number))
             executor.run(plan.task, trials, plan.elsewhere(unit.number), plan.wish)
+            index.forget(plan.size.shared)
             writer.sync()
             work.finish(unit)
             heart.beat()
@@ -340,11 +342,11 @@ def complete(
         If something cannot be read or written.
     """
     plans = published_plans(job, tasks, work)
-    shared = [plan for plan in plans if plan.size.shared]
-    if shared:
+    entwined = [plan for plan in plans if plan.entwined]
+    if entwined:
         index = RecordIndex(folder.records)
         with RecordWriter(folder.records_of(0)) as writer:
-            for plan in shared:
+            for plan in entwined:
                 for trials in map(plan.trials, plan.blocks()):
                     fill(plan.task, trials, index, writer, retry_failures=job.retry_failures)
     folder.end_session(_session(work, world_size))

@@ -63,8 +63,7 @@ class Size:
         How many distinct requests those are, trials that follow another counted as if that had been
         answered rightly.
     shared
-        Requests of several units, each with the first of them, which asks it. Empty if trials
-        follow others, whose units must not wait for answers.
+        Requests of several units, each with the first of them.
     captured
         How many of the requests are to be captured, if the model can.
     captured_shared
@@ -120,8 +119,18 @@ class Plan:
             rows=block,
         )  # fmt: skip
 
+    @property
+    def entwined(self) -> bool:
+        """Whether units leave the requests that they share to the first of them.
+
+        They do not where trials follow others, because such a unit must not wait for answers.
+        """
+        return bool(self.size.shared) and self.task.spec.follows is None
+
     def elsewhere(self, unit: int) -> frozenset[str]:
         """Return the requests of a unit, and maybe others, that an earlier unit asks."""
+        if not self.entwined:
+            return frozenset()
         return frozenset(request for request, owner in self.size.shared.items() if owner < unit)
 
     @property
@@ -188,12 +197,9 @@ def measure(task: Task, settings: Settings) -> Size:
     if not trials:
         raise DataError("the data source has no rows", where=task.where(("data",)))
     cast.rehearse()
-    if task.spec.follows is not None:
-        shared = {}
-    return replace(
-        drawn, trials=trials, requests=len(first), shared=shared, captured=len(captured),
-        captured_shared=tuple(request for request in shared if request in captured),
-    )  # fmt: skip
+    measured = replace(drawn, trials=trials, requests=len(first), shared=shared)
+    both = captured.intersection(shared) if Plan(task, settings, measured).entwined else ()
+    return replace(measured, captured=len(captured), captured_shared=tuple(sorted(both)))
 
 
 def _highest(task: Task, settings: Settings, ids: Sequence[str]) -> int | None:

@@ -17,24 +17,28 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import field, fields
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError, to_json
+
 from vlm_eval.core.errors import RunError
 from vlm_eval.core.hashing import record_key
 from vlm_eval.core.lines import cut_torn_tail, lines, lines_at, lock
 from vlm_eval.core.types import Level
+from vlm_eval.core.values import value
 from vlm_eval.runner.winners import Winners
+from vlm_eval.tasks.rendering import FIRST_ANSWER
 
 FSYNC_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Record:
     """One trial's line. ``docs/run-folder.md`` says the same for readers of the file.
 
@@ -67,6 +71,9 @@ class Record:
     tokens
         ``{"prompt", "image"}``: tokens of the conversation, and how many are its images', as far as
         the backend can tell; None if it cannot.
+    image_sizes
+        For each image, (width, height) in pixels at which the model reads it, None where that is
+        not one size; None if the backend cannot tell.
     answer, parser_rule
         What the task's parser found, and by which rule; None and ``none`` if nothing.
     literal_answer, literal_rule
@@ -96,6 +103,7 @@ class Record:
     logprobs: tuple[float, ...] | None = None
     token_counts: tuple[int, ...] | None = None
     tokens: Mapping[str, int] | None = None
+    image_sizes: tuple[tuple[int, int] | None, ...] | None = None
     answer: str | None = None
     parser_rule: str | None = None
     literal_answer: str | None = None
@@ -118,8 +126,8 @@ class Record:
         """Return the record as one line of JSON with its newline."""
         values = dict(zip(_NAMES, _VALUES(self), strict=True))
         try:
-            return _LINE.encode(values).encode() + b"\n"
-        except UnicodeEncodeError:  # a model can emit half of a surrogate pair; escapes keep it
+            return to_json(values) + b"\n"
+        except PydanticSerializationError:  # a model can emit half of a surrogate pair
             return json.dumps(values, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
     @classmethod
@@ -131,24 +139,18 @@ class Record:
         ValueError
             If the line is no JSON object that holds a record's fields, each of its kind.
         """
-        values = json.loads(line)
-        names = tuple(values) if isinstance(values, dict) else ()
-        if not names or not _fits(names, *map(type, values.values())):
-            raise ValueError("not a record")
-        for name in _NUMBERS:
-            if not _numeric(values.get(name)):
-                raise ValueError("not numbers")
-        failure = values.get("failure")
-        if (values["outcome"] == "failure") != (failure is not None):
+        try:
+            record = _SCHEMA.validate_json(line, strict=True)
+        except ValueError:
+            if rb"\u" not in line:
+                raise
+            # Half of a surrogate pair, see `to_line`, can only be read by Python's own parser.
+            record = _SCHEMA.validate_python(json.loads(line))
+        if (record.outcome == "failure") != (record.failure is not None):
             raise ValueError("neither an answer nor a failure")
-        if failure is not None and failure.keys() != {"kind", "message", "attempts"}:
+        if record.failure is not None and record.failure.keys() != _FAILURE:
             raise ValueError("not a failure")
-        for name in _TUPLES:
-            if values.get(name) is not None:
-                values[name] = tuple(values[name])
-        for name in _strangers(names):
-            del values[name]
-        return cls(**values)
+        return record
 
     @classmethod
     def parse(cls, line: bytes) -> Record | None:
@@ -161,51 +163,8 @@ class Record:
 
 _NAMES = tuple(f.name for f in fields(Record))
 _VALUES = attrgetter(*_NAMES)
-_LINE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-_TUPLES = ("images", "choices", "logprobs", "token_counts")
-_MAPPINGS = ("condition", "fields", "also", "scores", "failure", "tokens")
-_NULLABLE = frozenset(
-    ("choices", "failure", "raw", "finish", "logprobs", "token_counts", "tokens", "answer",
-     "parser_rule", "literal_answer", "literal_rule")
-)  # fmt: skip
-_NUMBERS = ("logprobs", "token_counts", "tokens", "scores")
-_REQUIRED = frozenset(
-    ("request_hash", "task", "sample_id", "cluster", "condition", "fields", "gold", "prompt",
-     "images", "choices", "outcome")
-)  # fmt: skip
-_NUMERIC = frozenset((int, float, bool))
-
-
-def _kinds(name: str) -> frozenset[type]:
-    """Return the types that JSON may give for a field. No line may stop the others."""
-    kinds: frozenset[type] = _NUMERIC if name == "seconds" else frozenset((str,))
-    if name in _MAPPINGS or name in _TUPLES:
-        kinds = frozenset((dict if name in _MAPPINGS else list,))
-    return kinds | {type(None)} if name in _NULLABLE else kinds
-
-
-_KINDS = {name: _kinds(name) for name in _NAMES}
-
-
-@lru_cache(maxsize=256)
-def _fits(names: tuple[str, ...], *types: type) -> bool:
-    """Whether an object with these names and types is a record, as far as types go."""
-    return _REQUIRED.issubset(names) and all(
-        kind in _KINDS.get(name, (kind,)) for name, kind in zip(names, types, strict=True)
-    )
-
-
-@lru_cache(maxsize=256)
-def _strangers(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those names that are no field's; another version may have written more."""
-    return tuple(name for name in names if name not in _KINDS)
-
-
-def _numeric(items: dict[str, Any] | list[Any] | None) -> bool:
-    if not items:
-        return True
-    values = items.values() if isinstance(items, dict) else items
-    return _NUMERIC.issuperset(map(type, values))
+_SCHEMA = TypeAdapter(Record)
+_FAILURE = {"kind", "message", "attempts"}
 
 
 class Place(NamedTuple):
@@ -315,20 +274,40 @@ class RecordIndex:
         self._tasks: dict[str, int] = {}
         self._trials: Winners[int] = Winners()
         self._requests: Winners[int] = Winners()
+        self._recent: list[tuple[bytes, str]] = []
         for path in record_files(folder):
             for offset, line in lines(path):
                 record = Record.parse(line)
                 if record is None:
                     self.torn += 1
                 else:
-                    self.add(record, Place(path, offset))
+                    self._note(record, Place(path, offset), record.key)
 
     def add(self, record: Record, place: Place, key: bytes | None = None) -> None:
-        """Note a record that was read or has just been written; its key, where it is known."""
+        """Note a record that has just been written; its key, where it is known."""
+        key = key or record.key
+        self._note(record, place, key)
+        self._recent.append((key, record.request_hash))
+        if FIRST_ANSWER in record.fields:
+            self._recent.append((record.unasked_key, ""))
+
+    def _note(self, record: Record, place: Place, key: bytes) -> None:
         number = self._pack(place, record.task)
         self._trials.add(record, number, key)
         if record.request_hash:
             self._requests.keep(record.request_hash, number, answered=record.failure is None)
+
+    def forget(self, kept: Container[str]) -> None:
+        """Forget what was added, but for the requests ``kept``, which other units may ask too.
+
+        A unit that is done is not asked again. So what a run holds in memory does not grow with
+        what it records, only with what it found recorded.
+        """
+        for key, request in self._recent:
+            self._trials.drop(key)
+            if request not in kept:
+                self._requests.drop(request)
+        self._recent.clear()
 
     def count(self, *, answered: bool = False) -> int:
         """Return how many trials are recorded, or (with ``answered``) recorded with an answer."""

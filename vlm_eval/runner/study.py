@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from vlm_eval.core.errors import RunError, TaskError, UsageError, did_you_mean
 from vlm_eval.core.options import build
@@ -19,13 +19,11 @@ from vlm_eval.runner.again import with_data
 from vlm_eval.runner.captures import CaptureIndex, RunStates
 from vlm_eval.runner.folder import RunFolder, to_json, write_atomic
 from vlm_eval.runner.records import RecordIndex
-from vlm_eval.runner.summarise import scored_row, tasks_of
+from vlm_eval.runner.rows import scored_row
+from vlm_eval.runner.summarise import tasks_of
 from vlm_eval.tasks.rendering import FIRST_ANSWER
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.trials import Trial, make_trial, samples
-
-if TYPE_CHECKING:
-    from vlm_eval.models.hf import HfModel
 
 T = TypeVar("T")
 ANALYSIS, FINDINGS, FIGURE = "analysis", "findings.json", "figure.svg"
@@ -195,7 +193,9 @@ def _trials(
             return
 
 
-def _load(manifest: Mapping[str, Any], given: Mapping[str, Any], **more: Any) -> HfModel:
+def _load(
+    manifest: Mapping[str, Any], given: Mapping[str, Any], *, inside: bool = True, **more: Any
+) -> Any:  # an HfModel, if it must show its inside
     from vlm_eval.models.hf import HfModel
     from vlm_eval.models.registry import load_model
 
@@ -208,7 +208,7 @@ def _load(manifest: Mapping[str, Any], given: Mapping[str, Any], **more: Any) ->
         device=asked.get("device"),
         dtype=asked.get("dtype"),
     )
-    if not isinstance(model, HfModel):
+    if inside and not isinstance(model, HfModel):
         raise UsageError(
             f"{manifest['model']['name']} does not show its inside",
             hint="analyses need an open model of the hf backend, such as tiny",

@@ -17,26 +17,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vlm_eval.core.errors import RunError, VlmEvalError
-from vlm_eval.core.types import Condition, condition_keys
+from vlm_eval.core.types import condition_keys
 from vlm_eval.metrics.table import TableRow
 from vlm_eval.runner.archive import Archive
 from vlm_eval.runner.captures import CaptureIndex, RunStates
-from vlm_eval.runner.execute import outcome_of
 from vlm_eval.runner.folder import RUN, RunFolder
 from vlm_eval.runner.groups import average
 from vlm_eval.runner.provenance import now
 from vlm_eval.runner.records import Record, record_files
 from vlm_eval.runner.rehearsal import measured
 from vlm_eval.runner.results import Counts, Results, TaskResult
+from vlm_eval.runner.rows import Rows
 from vlm_eval.runner.winners import Winners
 from vlm_eval.stats.results import Comparison, Estimate
 from vlm_eval.tasks.averages import Average
 from vlm_eval.tasks.factory import make_task
-from vlm_eval.tasks.scoring import Scored, score
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.yaml import Document
-
-MANY_SCORES = 1_000
 
 
 class Closed(NamedTuple):
@@ -207,11 +204,10 @@ def _summarise(
 def _trials(task: Task, records: Iterable[Record]) -> list[_Trial]:
     """Score the records and return those that count, by sample and condition."""
     found: Winners[_Trial] = Winners()
-    shared = _Shared()
+    rows = Rows(task)
     for record in records:
-        scored = _score(task, record)
+        row, scored = rows.of(record)
         kind = None if record.failure is None else str(record.failure["kind"])
-        row = _row(record, scored, shared)
         found.add(record, _Trial(row, record.seconds, kind, scored.literal_rule))
     trials = list(found)
     keys = condition_keys(trial.row.condition for trial in trials)
@@ -228,72 +224,6 @@ def _why_no_states(task: Task, manifest: Mapping[str, Any]) -> str | None:
     if not manifest["model"]["capabilities"].get("capture"):
         return f"{manifest['model']['name']} does not show its hidden states"
     return "none are in the run folder"
-
-
-def scored_row(task: Task, record: Record) -> TableRow:
-    """Parse and score a record anew and return its row of the table that metrics read."""
-    return _row(record, _score(task, record), _Shared())
-
-
-def _score(task: Task, record: Record) -> Scored:
-    return score(
-        task,
-        condition=record.condition,
-        gold=record.gold,
-        choices=record.choices,
-        outcome=outcome_of(record),
-        fields=record.fields,
-    )
-
-
-def _row(record: Record, scored: Scored, shared: _Shared) -> TableRow:
-    return TableRow(
-        sample_id=shared.text(record.sample_id),
-        cluster=shared.text(record.cluster),
-        condition=shared.condition(record.condition),
-        fields=shared.fields(record.fields),
-        gold=shared.text(record.gold),
-        answer=scored.answer,
-        scores=shared.scores(scored.scores),
-        failed=record.failure is not None,
-        choices=record.choices,
-        logprobs=record.logprobs,
-        token_counts=record.token_counts,
-        image_tokens=(record.tokens or {}).get("image"),
-        parser_rule=scored.parser_rule,
-        literal=scored.literal_answer,
-        also=scored.also,
-        text=record.raw,
-        request=record.request_hash,
-    )
-
-
-class _Shared:
-    """Makes what is equal in many rows one object, to save memory."""
-
-    def __init__(self) -> None:
-        self._texts: dict[str, str] = {}
-        self._scores: dict[tuple[tuple[str, float], ...], Mapping[str, float]] = {}
-        self._conditions: dict[str, Condition] = {}
-
-    def text(self, text: str) -> str:
-        return self._texts.setdefault(text, text)
-
-    def condition(self, condition: Condition) -> Condition:
-        return self._conditions.setdefault(repr(condition), condition)
-
-    def scores(self, scores: Mapping[str, float]) -> Mapping[str, float]:
-        key = tuple(scores.items())
-        if len(self._scores) >= MANY_SCORES:  # no shares of right answers, but measures of texts
-            return self._scores.get(key, scores)
-        return self._scores.setdefault(key, scores)
-
-    def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        text = self._texts.setdefault
-        return {
-            text(name, name): text(value, value) if type(value) is str else value
-            for name, value in fields.items()
-        }
 
 
 def _counts(trials: Sequence[_Trial], planned: int) -> Counts:

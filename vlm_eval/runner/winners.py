@@ -45,6 +45,12 @@ class Winners(Generic[T]):
             self._items[key] = item
             self._failed.add(key)
 
+    def drop(self, key: Hashable) -> None:
+        """Forget a key, if it is there."""
+        self._items.pop(key, None)
+        self._failed.discard(key)
+        self._followed.discard(key)
+
     def get(self, key: Hashable, *, answered: bool = False) -> T | None:
         """Return what counts, None if nothing does or (with ``answered``) no answer."""
         return None if answered and key in self._failed else self._items.get(key)

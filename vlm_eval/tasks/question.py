@@ -7,6 +7,7 @@ The attribute docstrings below are the reference of the file format, like those 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -19,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from vlm_eval.core.types import Decoding
 from vlm_eval.prompts import templates
 from vlm_eval.tasks.yaml import PathInFile
 
@@ -137,6 +139,11 @@ class Output(Spec):
     """Nucleus mass, used where the temperature is above 0."""
     stop: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
     """The answer ends before the first of these."""
+
+    @cached_property
+    def decoding(self) -> Decoding:
+        """How text is generated."""
+        return Decoding(self.max_new_tokens, self.temperature, self.top_p, self.stop)
 
     @model_validator(mode="after")
     def _options(self) -> Output:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from vlm_eval.core.types import (
     Text,
     condition_key,
 )
+from vlm_eval.core.values import value
 from vlm_eval.data.base import Row
 from vlm_eval.prompts import templates
 from vlm_eval.tasks.question import Part as PartSpec
@@ -34,7 +34,7 @@ FIRST_ANSWER = "first_answer"
 """In templates and records of a trial that follows another: what the model answered to that."""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Rendering:
     """What one condition asks, with one sample's values.
 
@@ -153,16 +153,10 @@ class Rendering:
         if self.ask.output.choices is None:
             return None
         made = self._texts(self.ask.output.choices, "output", "choices")
-        if len(made) < 2:
-            where = self._where("output", "choices")
-            raise TaskError(f"choices must be two or more, not {list(made)}", where=where)
-        seen: set[str] = set()
-        for i, choice in enumerate(made):
-            bare = choice.strip()
-            if not bare or bare in seen:
-                what = f"the option {choice!r} is there twice" if bare else "the option is empty"
-                raise TaskError(what, where=self._where("output", "choices", i))
-            seen.add(bare)
+        fault = _wrong_with(made)
+        if fault is not None:
+            what, *option = fault
+            raise TaskError(what, where=self._where("output", "choices", *option))
         return made
 
     def gold(self, choices: tuple[str, ...] | None) -> str:
@@ -252,7 +246,7 @@ class Rendering:
             hint = did_you_mean(name, known)
             raise TaskError(f"{name!r} is no image field", where=where(), hint=hint)
         transforms = []
-        for i, step in enumerate(self.ask.image.transform):
+        for i, step in self.ask.transforms:
             at = partial(self._where, "image", "transform", i)
             if not templates.holds(step.when, self.context, where=at):
                 continue
@@ -270,6 +264,20 @@ class Rendering:
 @lru_cache(maxsize=1024)
 def _transform(options: str) -> Transform:
     return build(TRANSFORMS, json.loads(options), where=None)
+
+
+@lru_cache(maxsize=256)
+def _wrong_with(options: tuple[str, ...]) -> tuple[str] | tuple[str, int] | None:
+    """Return what is wrong with options, and with which; None if nothing is."""
+    if len(options) < 2:
+        return (f"choices must be two or more, not {list(options)}",)
+    seen: set[str] = set()
+    for i, option in enumerate(options):
+        bare = option.strip()
+        if not bare or bare in seen:
+            return (f"the option {option!r} is there twice" if bare else "the option is empty"), i
+        seen.add(bare)
+    return None
 
 
 def prompt_text(messages: tuple[Message, ...]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from vlm_eval.core.errors import RunError
 from vlm_eval.core.types import Answer, Condition, Failure, Outcome
+from vlm_eval.core.values import value
 from vlm_eval.parsers.base import Parser
 from vlm_eval.scorers.base import Scorer
 from vlm_eval.tasks.task import Readers, Task
@@ -17,7 +19,7 @@ NORMALISED = ("accuracy_length_normalised", "accuracy_byte_normalised")
 """Scores of the option whose log-likelihood is largest per token, and per byte in UTF-8."""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Scored:
     """What became of one trial.
 
@@ -122,11 +124,17 @@ def _score_options(
     found, rule = _best(choices, logprobs, first=first)
     scores = dict(judge(found))
     if counts is not None:  # without tokens these are similarities, no sums
-        lengths = (counts, [len(choice.encode(errors="surrogatepass")) for choice in choices])
+        lengths = (counts, _lengths(tuple(choices)))
         for name, parts in zip(NORMALISED, lengths, strict=True):
             means = [sum_ / max(part, 1) for sum_, part in zip(logprobs, parts, strict=True)]
             scores[name] = judge(_best(choices, means, first=first)[0])["accuracy"]
     return Scored(found, rule, scores=scores)
+
+
+@lru_cache(maxsize=256)
+def _lengths(choices: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the bytes of options in UTF-8; those of neighbouring trials are often the same."""
+    return tuple(len(choice.encode(errors="surrogatepass")) for choice in choices)
 
 
 def _best(

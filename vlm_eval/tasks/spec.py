@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     ConfigDict,
@@ -203,18 +203,24 @@ class Subtasks(Spec):
     """Each value V defines the task NAME-V, in which the option is [V]."""
 
 
+Conditional = TypeVar("Conditional", Part, Step)
+
+
 @dataclass(frozen=True, eq=False)
 class Ask:
     """What one condition asks.
 
     Attributes
     ----------
+    condition
+        The condition.
     prompt, output, gold, parser, scorer, image
         As in the task file, after its cases.
     origin
         For each of these keys, its path in the task file: ``("cases", 1, "prompt")``.
     """
 
+    condition: Condition
     prompt: Prompt
     output: Output
     gold: str
@@ -225,8 +231,24 @@ class Ask:
 
     @cached_property
     def turns(self) -> tuple[tuple[Role, list[tuple[Part, PathInFile]]], ...]:
-        """What `Prompt.turns` yields for this image."""
-        return tuple(self.prompt.turns(self.image.field))
+        """What `Prompt.turns` yields for this image, less what the condition rules out."""
+        return tuple(
+            (role, [(left, path) for part, path in parts if (left := self._settled(part))])
+            for role, parts in self.prompt.turns(self.image.field)
+        )
+
+    @cached_property
+    def transforms(self) -> tuple[tuple[int, Step], ...]:
+        """The transforms with their places in the file, less what the condition rules out."""
+        steps = enumerate(self.image.transform)
+        return tuple((i, left) for i, step in steps if (left := self._settled(step)))
+
+    def _settled(self, item: Conditional) -> Conditional | None:
+        """Return an item without a `when` that the condition alone decides; None if it fails."""
+        holds = templates.decided(item.when, self.condition)
+        if holds is None:
+            return item
+        return item.model_copy(update={"when": None}) if holds else None
 
     @cached_property
     def read_by_fields(self) -> bool:
@@ -316,7 +338,7 @@ class TaskSpec(Spec):
                 found |= {key: getattr(case, key) for key in given}
                 origin |= {key: ("cases", i, key) for key in given}
                 break
-        return Ask(**found, origin=origin)
+        return Ask(condition, **found, origin=origin)
 
 
 class Macro(Spec):

@@ -24,6 +24,7 @@ from vlm_eval.core.types import (
     Text,
     condition_key,
 )
+from vlm_eval.core.values import value
 from vlm_eval.data.base import Row
 from vlm_eval.prompts import templates
 from vlm_eval.tasks.question import Output
@@ -48,7 +49,7 @@ class Follow:
     render: Callable[[str], Trial] = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Trial:
     """One sample under one condition: what is asked of the model.
 
@@ -221,7 +222,7 @@ def make_trial(
         task,
         messages,
         choices if scored else None,
-        None if scored else _decoding(output, decoding or {}),
+        None if scored else replace(output.decoding, **decoding) if decoding else output.decoding,
         rendering.match(choices, seed) if scored else None,
         scored and output.end_of_turn,
     )
@@ -305,13 +306,10 @@ def _request(
     That is the digest of an object with all of it: canonical JSON, of which only the messages are
     written for each trial.
     """
-    members = dict(_constant(task.name, task.version, choices, decoding, end_of_turn))
-    if match is not None:
-        members["match"] = canonical_json([[image.key for image in match.images], match.texts])
+    before, after = _constant(task.name, task.version, choices, decoding, end_of_turn)
     turns = (f'["{turn.role}",[{",".join(map(_part_json, turn.parts))}]]' for turn in messages)
-    members["messages"] = f"[{','.join(turns)}]"
-    question = ",".join(f'"{name}":{members[name]}' for name in sorted(members))
-    identity = digest_bytes(f"{{{question}}}".encode("utf-8", "surrogatepass"))
+    question = f'{before}{_match_json(match)}"messages":[{",".join(turns)}]{after}'
+    identity = digest_bytes(question.encode("utf-8", "surrogatepass"))
     return Request(identity, messages, choices, decoding, match, end_of_turn)
 
 
@@ -322,27 +320,34 @@ def _constant(
     choices: tuple[str, ...] | None,
     decoding: Decoding | None,
     end_of_turn: bool,
-) -> dict[str, str]:
-    """Return the JSON of the members of a question that many trials have in common."""
+) -> tuple[str, str]:
+    """Return what stands before and after match and messages in the JSON of many questions."""
     members: dict[str, Any] = {
-        "task": task,
-        "version": version,
         "choices": choices,
         "decoding": None if decoding is None else vars(decoding),
     }
     if end_of_turn:  # only then, so that the ids of all other questions stay what they were
         members["end_of_turn"] = True
-    return {name: canonical_json(value) for name, value in members.items()}
+    before = canonical_json(members).removesuffix("}") + ","
+    after = "," + canonical_json({"task": task, "version": version}).removeprefix("{")
+    return before, after
+
+
+def _match_json(match: Match | None) -> str:
+    if match is None:
+        return ""
+    return f'"match":{canonical_json([[image.key for image in match.images], match.texts])},'
 
 
 def _part_json(part: Part) -> str:
-    name, value = ("text", part.text) if isinstance(part, Text) else ("image", part.image.key)
-    return f'{{"{name}":{canonical_json(value)}}}'
+    name, text = ("text", part.text) if isinstance(part, Text) else ("image", part.image.key)
+    return f'{{"{name}":{_text_json(text)}}}'
 
 
-def _decoding(output: Output, changes: Mapping[str, Any]) -> Decoding:
-    own = Decoding(output.max_new_tokens, output.temperature, output.top_p, output.stop)
-    return replace(own, **changes)
+@lru_cache(maxsize=512)
+def _text_json(text: str) -> str:
+    """Return the JSON of a prompt or an image's key, which neighbouring trials often share."""
+    return canonical_json(text)
 
 
 _NOT_DECODING = frozenset(("kind", "choices", "match", "end_of_turn", "ties"))
