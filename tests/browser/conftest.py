@@ -51,6 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     path = folder / "run" / "records" / "rank-000.jsonl"
     records = [json.loads(line) for line in path.open(encoding="utf-8")]
+    for record in records:
+        record["image_sizes"] = [[120, 84] if record["condition"]["blur"] == 31 else [168, 112]]
     for record in records[::7]:
         if record["outcome"] == "answer":  # an answer in words, so that one can fail to parse
             record |= {"logprobs": None, "token_counts": None, "raw": HOSTILE, "finish": "stop"}

@@ -186,6 +186,20 @@ def test_the_difference_view_darkens_what_is_equal(visit) -> None:
     assert _brightness(picture.screenshot()) < 0.5 * _brightness(plain)
 
 
+def test_pictures_are_those_that_the_model_reads(visit) -> None:
+    page = ready(visit(BROWSER))
+    for number, width, height in ((0, 168, 112), (4, 120, 84)):
+        tile = page.locator(f'.card:has(.pic) .tile[data-condition="{number}"]').first
+        assert f"at the model’s input resolution, {width} × {height}" in tile.inner_text()
+        picture = tile.locator("img").first
+        picture.scroll_into_view_if_needed()
+        page.wait_for_function("image => image.naturalWidth > 0", arg=picture.element_handle())
+        size = picture.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+        assert size == [width, height]
+    # Another size than the baseline's is not subtracted.
+    assert tile.locator(".base").count() == 0
+
+
 def _brightness(png: bytes) -> float:
     import io
 

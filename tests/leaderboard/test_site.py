@@ -93,6 +93,29 @@ def test_reported_numbers_are_marked_and_have_no_rank(site) -> None:
     assert 'Qwen2.5-VL-7B</bdi> <span class="tag">reported</span>' in page
 
 
+def test_reported_numbers_stand_in_the_column_of_what_measures_them(site) -> None:
+    page = (site / "task" / "vlm-fix-inverse.html").read_text(encoding="utf-8")
+    measured, printed = (
+        page.split('id="table-measures1"')[1].split("</table>")[0].split("<tbody")[1:]
+    )
+    assert measured.count("<tr>") == 3
+    places = [cell.split("</td>")[0] for cell in printed.split("<td")]
+    assert {"Table 2", "Table 3", "Table 16"} <= {
+        table for table in ("Table 2", "Table 3", "Table 16") for cell in places if table in cell
+    }
+    head = page.split('id="table-measures1"')[1].split("</thead>")[0]
+    assert head.count("game") == 8  # four games, two rules: a field, no factor
+    assert head.count("order") == 4
+
+
+def test_tasks_of_which_nothing_is_reported_have_no_column_of_it(runs, clone, tmp_path) -> None:
+    clone(tmp_path / "runs" / "only", "only", 0.9, full=False)
+    index = (leaderboard(tmp_path / "runs", tmp_path / "site") / "index.html").read_text()
+    head = index.split('id="table-reported"')[1].split("</thead>")[0]
+    assert "vlm-fix-inverse" in head
+    assert "mis.html" not in head
+
+
 def test_the_downloads_say_the_same(site) -> None:
     import pyarrow.parquet as pq
 

@@ -12,7 +12,7 @@ from vlm_eval.reports.text import MINUS, visible
 from vlm_eval.stats.mean import Mean
 
 WIDTH, HEIGHT = 640, 400
-LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 52
+LEFT, RIGHT, TOP, BOTTOM = 52, 16, 32, 52
 NAMED = 12  # points with a name beside them, at most; of more points only those that lead
 NAME = 22  # characters of it
 
@@ -60,7 +60,7 @@ def _axes(x: Scale, y: Scale, board: Board) -> Iterator[Markup]:
         yield _line(LEFT, y(0), right, y(0), "reference")
     yield element("text", "accuracy, %", x=right, y=bottom + 36, text_anchor="end", class_="note")
     label = visible(f"change, points: {board.headline.change_name}", lines=False)
-    yield element("text", label, x=LEFT, y=bottom + 36, class_="note")
+    yield element("text", label, x=LEFT, y=TOP - 16, class_="note")
 
 
 def _point(entry: Entry, score: Mean, change: Mean, x: Scale, y: Scale) -> Markup:

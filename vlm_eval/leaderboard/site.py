@@ -143,6 +143,7 @@ def _index(
         rows = [m for m in models if any(p.board.measured == measured for p in m.places)]
         kinds.append((measured, tasks, rows))
     headlines = {task: found[0] for task, found in boards.items()}
+    printed = _printed(headlines, papers)
     return {
         "kinds": kinds,
         "headlines": headlines,
@@ -150,7 +151,8 @@ def _index(
         "boards": boards,
         "unfinished": list(unfinished),
         "slug": slug,
-        "printed": _printed(headlines, papers),
+        "printed": printed,
+        "reported_tasks": {task for cells in printed.values() for task in cells},
     }
 
 

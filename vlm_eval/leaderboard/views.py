@@ -16,7 +16,7 @@ from vlm_eval.reports.svg import domain
 from vlm_eval.reports.text import slug
 from vlm_eval.stats.results import Comparison, Estimate
 
-MEASURES = 8  # columns of a table of measures, at most
+MEASURES = 8  # columns of a table of measures, if papers do not report more
 LEVELS = 40  # columns of a table of levels, at most
 Measure = tuple[str, tuple[tuple[str, Level], ...]]
 """Name and place of an estimate."""
@@ -160,17 +160,19 @@ class BoardView:
 
 
 def measures(board: Board, reported: Sequence[Reported]) -> list[Measure]:
-    """Return the columns of a table of measures: those that papers report first."""
-    known: dict[Measure, None] = {}
+    """Return the columns of a table of measures: all that papers report, then others."""
+    beside: dict[Measure, None] = {}
+    others: dict[Measure, None] = {}
     printed = {key_of(one.name, one.where) for one in reported}
     for entry in board.entries:
         factors = entry.cell.declared["factors"].keys()
         for e in entry.cell.result.estimates:
             key = key_of(e.name, e.where)
-            if e.where.keys() <= factors and (len(e.where) <= 1 or key in printed):
-                known[key] = None
-    order = sorted(known, key=lambda key: key not in printed)
-    return order[:MEASURES]
+            if key in printed:
+                beside[key] = None
+            elif e.where.keys() <= factors and len(e.where) <= 1:
+                others[key] = None
+    return [*beside, *list(others)[: max(0, MEASURES - len(beside))]]
 
 
 def key_of(name: str, where: Mapping[str, Level]) -> Measure:

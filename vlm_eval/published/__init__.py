@@ -19,8 +19,7 @@ def cityscapes() -> Mapping[str, Any]:
     vision-language model; ``table2_deeplab_class_iou_percent``; ``notes``, what is doubtful. Lists
     are in the order of ``conditions``.
     """
-    text = resources.files(__package__).joinpath("cityscapes.json").read_text(encoding="utf-8")
-    tables: Mapping[str, Any] = json.loads(text)
+    tables: Mapping[str, Any] = json.loads(_text("cityscapes.json"))
     return tables
 
 
@@ -63,8 +62,7 @@ def vlm_fix() -> tuple[str, tuple[Printed, ...]]:
 
     arXiv:2604.12119, Tables 2 to 22 and the digitised Figures 4, 5, 11 and 12.
     """
-    text = resources.files(__package__).joinpath("vlm-fix.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines())
+    rows = csv.DictReader(_text("vlm-fix.csv").splitlines())
     return "arXiv:2604.12119", tuple(
         Printed(
             row["table"], row["model"], row["group"], row["config"], row["metric"],
@@ -72,3 +70,73 @@ def vlm_fix() -> tuple[str, tuple[Printed, ...]]:
         )
         for row in rows
     )  # fmt: skip
+
+
+class Counted(NamedTuple):
+    """How many of the boards that it was asked about a model answered rightly.
+
+    Attributes
+    ----------
+    prompt, rule
+        How was asked: ``base``, ``alias`` or ``semalias``; ``standard`` or ``inverse``.
+    model
+        The model.
+    right, asked
+        Of the four games together; direct, canonical drawing, image first, the winner asked for.
+    """
+
+    prompt: str
+    rule: str
+    model: str
+    right: int
+    asked: int
+
+
+@functools.cache
+def vlm_fix_counts() -> tuple[Counted, ...]:
+    """Return the counts of four models that VLM-Fix's released code states, exact."""
+    return tuple(
+        Counted(row["prompt"], row["rule"], row["model"], int(row["right"]), int(row["asked"]))
+        for row in csv.DictReader(_text("vlm-fix-counts.csv").splitlines())
+    )
+
+
+class Steered(NamedTuple):
+    """One point of a curve of App. D of "Beyond Perception Errors", read off the figure.
+
+    Attributes
+    ----------
+    task, model, group
+        ``vlm_fix`` with a game, or ``vlmbias_animals_2v3`` (two legs or three) with ``animals``.
+    layer
+        Where is written, from 1; None of what is not steered.
+    metric
+        ``base_acc``, ``patched_acc``, ``routing_rule_acc``, ``routing_answer_acc``; of VLMBias also
+        ``source_sft_acc``, the trained model that the centroids are of.
+    value
+        In percent.
+    """
+
+    task: str
+    model: str
+    group: str
+    layer: int | None
+    metric: str
+    value: float
+
+
+@functools.cache
+def vlm_fix_steering() -> tuple[Steered, ...]:
+    """Return the digitised curves of VLM-Fix's steering, arXiv:2604.12119, App. D."""
+    return tuple(
+        Steered(
+            row["task"], row["model"], row["group"],
+            None if row["layer_1based"] == "all" else int(row["layer_1based"]),
+            row["metric"], float(row["value"]),
+        )
+        for row in csv.DictReader(_text("vlm-fix-steering.csv").splitlines())
+    )  # fmt: skip
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
