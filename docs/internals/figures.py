@@ -29,11 +29,11 @@ GREY, RED, BLUE, GREEN, ORANGE = "#777777", "#B2182B", "#2166AC", "#1B7837", "#D
 VIOLET, LIGHT = "#9467BD", "#92C5DE"
 # Qwen2.5-VL-7B, Reversi, arXiv 2604.12119, App. D, read from the figure: layers 17 to 28, per cent.
 PUBLISHED = {
-    "not steered": ([54.3] * 12, GREY, ":"),
-    "state of the routed answer": (
+    "nothing written": ([54.3] * 12, GREY, ":"),
+    "state of the answer\nthat the probe reads": (
         [53.9, 54.0, 56.7, 60.7, 71.7, 94.3, 95.3, 94.6, 94.7, 94.9, 94.9, 64.4], BLUE, "-",
     ),
-    "what the router reads in it": (
+    "what the probe reads": (
         [78.3, 89.0, 93.6, 94.7, 95.3, 95.6, 95.6, 95.0, 95.4, 95.3, 94.9, 94.2], GREEN, "--",
     ),
 }  # fmt: skip
@@ -72,49 +72,73 @@ def end_of(e: dict[str, Any], end: str) -> float:
     return found
 
 
+def named(ax: Axes, text: str, at: tuple[float, float], colour: str) -> None:
+    """Write a curve's name beside it, in its colour."""
+    ax.text(*at, text, color=colour, fontsize=9, linespacing=1.1)
+
+
 def tidy(ax: Axes, title: str, x: str, y: str = "") -> None:
     """Give an axis its words."""
     ax.set(title=title, xlabel=x, ylim=(-6, 118))
     ax.set_ylabel(y)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize=8)
 
 
 def steer(runs: Sequence[str]) -> Figure:
-    """Draw the means of four games, and a published curve."""
+    """Draw the means of four games, and a published curve, each with its name beside it."""
     own, lent, joint = (findings(run, "steer") for run in runs)
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 5))
-    for found, name, rule, label, colour, style in (
-        (own, "base", "inverse", "not steered", GREY, ":"),
-        (own, "patched", "inverse", "steered by its own states", RED, "-"),
-        (lent, "patched", "inverse", "steered by tiny-joint's states", BLUE, "-"),
-        (lent, "router_answer", "inverse", "what the router reads in it", GREEN, "--"),
-        (lent, "patched", "standard", "tiny-joint's states, standard rule", LIGHT, "-"),
-    ):
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(17, 6.3))
+    for found, name, rule, label, at, colour, style in (
+        (own, "base", "inverse", "nothing written", (2.6, 4), GREY, ":"),
+        (own, "patched", "inverse", "states of its own", (2.6, 33), RED, "-"),
+        (lent, "patched", "inverse", "states of tiny-joint", (1.1, 9), BLUE, "-"),
+        (lent, "router_answer", "inverse", "what a probe reads\nin tiny's state",
+         (1, 55), GREEN, "--"),
+        (lent, "patched", "standard",
+         "states of tiny-joint, asked by the STANDARD rule\n(99 % with nothing written)",
+         (1.15, 87), LIGHT, "-"),
+    ):  # fmt: skip
         chosen = points(found, f"{name}_accuracy_by_rule", "layer", rule=rule)
-        curve(left, chosen, label, colour, style)
-    for name, label, colour, style in (
-        ("base", "not steered", GREY, ":"),
-        ("patched", "state of the routed answer", BLUE, "-"),
-        ("wrong_label", "state of the other answer", RED, "-"),
-        ("random", "random vector", ORANGE, "-"),
-        ("router_answer", "what the router reads in it", GREEN, "--"),
+        curve(left, chosen, "", colour, style)
+        named(left, label, at, colour)
+    for name, label, at, colour, style in (
+        ("base", "nothing written", (1, 102), GREY, ":"),
+        ("patched", "state of the answer\nthat the probe reads", (2.2, 82), BLUE, "-"),
+        ("wrong_label", "state of the OTHER answer", (1, 22), RED, "-"),
+        ("random", "random vector", (1, 52), ORANGE, "-"),
+        ("router_answer", "what the probe reads", (1.3, 67), GREEN, "--"),
     ):
-        curve(middle, points(joint, f"{name}_accuracy", "layer"), label, colour, style)
+        curve(middle, points(joint, f"{name}_accuracy", "layer"), "", colour, style)
+        named(middle, label, at, colour)
+    places = {"nothing written": (17, 48), "state of the answer\nthat the probe reads": (22.2, 84)}
     for label, (values, colour, style) in PUBLISHED.items():
         look = {"marker": "o", "markersize": 5, "linewidth": 2}
-        right.plot(range(17, 29), values, style, color=colour, label=label, **look)
-    right.annotate(
-        "the script's last layer:\nread after the norm,\nwritten before it",
-        (28, 64), (23, 24), arrowprops={"arrowstyle": "->"},
-    )  # fmt: skip
-    x = "written after block"
-    tidy(left, "tiny (fixated): inverse rule", x, "accuracy (%), mean of four games")
-    tidy(middle, "tiny-joint (follows both rules): both rules", x)
-    tidy(right, "published: Qwen2.5-VL-7B, Reversi, both rules", f"{x} (of 28)")
+        right.plot(range(17, 29), values, style, color=colour, **look)
+        named(right, label, places.get(label, (18, 98)), colour)
+    for ax, text, point, place in (
+        (left, "from block 3 on, tiny says\nwhat is written into it", (3, 74), (2.75, 46)),
+        (middle, "from block 3 on, the last\ntoken decides: what is\nwritten there is said",
+         (3, 0.5), (3.05, 53)),
+        (right, "in the script the last layer is read\nafter the norm and written before it",
+         (28, 64), (20, 26)),
+    ):  # fmt: skip
+        ax.annotate(text, point, place, arrowprops={"arrowstyle": "->"})
+    middle.axvspan(1, 3, color=GREY, alpha=0.1, linewidth=0)
+    middle.text(2, 111, "the rule is applied here", ha="center", weight="bold")
+    x = "block after which it is written"
+    answers = "right answers (%), mean of four games"
+    tidy(left, "tiny knows the standard rule only:\nasked by the INVERSE rule", x, answers)
+    tidy(middle, "tiny-joint follows both rules:\nasked by either", x)
+    tidy(right, "published, for comparison: Qwen2.5-VL-7B,\nReversi, asked by either rule", x)
     for ax in (left, middle):
         ax.set_xticks(range(1, 5))
-    figure.suptitle(f"Writing the state of an answer into the last token (left, middle: {TOY})")
+    figure.suptitle(
+        "Where does the answer come to follow the stated rule? The state of an answer is written "
+        "into the last token after one block, and the model goes on from there\n"
+        f"(left, middle: {TOY})"
+    )
     return figure
 
 
@@ -172,14 +196,23 @@ def replace(runs: Sequence[str]) -> Figure:
         )
         heights = 100 * (1 - value)
         ends = 100 * np.array([high - value, value - low]).clip(0)
-        label = "recovery lost, points"
-        single.bar(list(lost), heights, yerr=ends, color=RED, alpha=0.7, capsize=4, label=label)
+        bars = single.bar(list(lost), heights, yerr=ends, color=RED, alpha=0.7, capsize=4)
+        single.bar_label(bars, [f"{height:.0f} %" for height in heights], padding=4)
+        left.annotate(
+            "the first layer alone\ncosts more than half", (1, 37), (0.1, 4), color=GREEN,
+            arrowprops={"arrowstyle": "->", "color": GREEN},
+        )  # fmt: skip
         tidy(answers, f"{name}:\ninverse rule asked", "last N of 4 layers put back", "% of answers")
-        tidy(left, "What is left of what it learned\n(100: all, 0: as tiny)", "N layers put back")
-        tidy(single, "What is lost when\nthis one layer is put back", "layer, 1 next to the input")
+        title = "What is left of what it learned\n(100: all, 0: as tiny)"
+        tidy(left, title, "N layers put back", "%")
+        title = "What is lost of it when this one layer\nis put back: most with the first"
+        tidy(single, title, "layer, 1 next to the input", "%")
         for ax in (answers, left, single):
             ax.set_xticks(range(ax is single, 5))
-    figure.suptitle(f"Which layers carry the rule? Put back to those of tiny ({TOY})")
+    figure.suptitle(
+        "Which layers carry the rule? Layers of a model that learned the inverse rule are put back "
+        f"to those of tiny, which did not\n({TOY})"
+    )
     return figure
 
 

@@ -25,5 +25,10 @@ for mode in ("low", "high"):
     print(f"{mode}: margin {before.value} -> {after.value} {before.unit}")
 print(attack.facts, *attack.notes, sep="\n")
 
-# %% The report draws both.
+# %% Does an answer need low and high frequencies at once, or is one band enough?
+coherence = vlm_eval.analyze(RUN, "coherence", cutoffs=(0.1, 0.5))
+for gap, synergy in zip(coherence.of("coherence_gap"), coherence.of("synergy"), strict=True):
+    print(f"cutoff {gap.where['cutoff']}: gap {gap.value}, synergy {synergy.value} {gap.unit}")
+
+# %% The report draws all three.
 print(vlm_eval.report(RUN, samples=2))

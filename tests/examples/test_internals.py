@@ -41,16 +41,16 @@ def test_drift_is_nothing_without_a_blur_and_grows_with_it(run) -> None:
 
 def test_from_a_models_name_to_a_report(run) -> None:
     names, out = run("analyze.py")
-    assert {found.analysis for found in (names["spectrum"], names["attack"])} == {
-        "spectrum",
-        "attack",
-    }
+    for name in ("spectrum", "attack", "coherence"):
+        assert names[name].analysis == name
     for mode in ("low", "high"):
         (change,) = names["attack"].of("score_change", mode=mode)
         assert change.value < 0
+    assert [e.where["cutoff"] for e in names["coherence"].of("synergy")] == [0.1, 0.5]
     page = Path("runs/inside/report/tasks/pope-perturbed.html").read_text("utf-8")
     assert "Inside the model" in page
-    assert page.count('class="curve" role="img"') >= len(names["attack"].panels)
+    panels = names["attack"].panels + names["coherence"].panels
+    assert page.count('class="curve" role="img"') >= len(panels)
     assert "SYNTHETIC" not in out  # the script prints numbers only; the findings say it
     assert names["attack"].synthetic
 

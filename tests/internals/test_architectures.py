@@ -1,4 +1,4 @@
-"""Metrics of captured states, spectra and steering, unchanged on several architectures.
+"""Metrics of captured states, spectra, bands and steering, unchanged on several architectures.
 
 Probing, patching, replacing and attacking are held to as many in their own tests.
 """
@@ -86,6 +86,16 @@ def test_states_are_measured_alike(checkpoint: Path, tmp_path: Path) -> None:
         "relative_energy_change", family="bright", band="high", trials="all"
     )
     assert dimmed.value == pytest.approx(-1, abs=1e-6)  # of a white image only the mean is left
+    bands = analyze(folder, "coherence", cutoffs=(0.2, 1.0))
+    assert bands.facts["questions"] == 5 * 6
+    assert bands.facts["clean answers that differ from the run's"] == 0
+    gaps = {e.where["cutoff"]: e for e in bands.of("coherence_gap")}
+    assert gaps[0.2].n == 5
+    assert gaps[0.2].value != 0
+    assert gaps[1.0].value < 1e-4  # the low-pass is the image, and the gap is to the better band
+    whole, (mean,) = bands.of("band_margin", cutoff=1.0), bands.of("band_margin", band="dc_only")
+    (clean,) = bands.of("band_margin", band="clean")
+    assert [e.value for e in whole] == pytest.approx([clean.value, mean.value], abs=1e-4)
 
 
 def test_the_last_state_is_steered_alike(checkpoint: Path, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ _OF_MODEL = ("model_args", "include_path", "limit")
 _FLAGS = {"task", "base", "data", "device", "dtype"}
 SUMMARY = (
     "Carry out an analysis of the inside of a model (probe, steer, replace, patch, attack, "
-    "spectrum) on a task of a finished run, or with --model and --task on a new run. What is found "
-    "is printed, and kept in RUN/analysis/; `vlm_eval report RUN` draws it."
+    "coherence, spectrum) on a task of a finished run, or with --model and --task on a new run. "
+    "What is found is printed, and kept in RUN/analysis/; `vlm_eval report RUN` draws it."
 )
 
 

@@ -28,7 +28,7 @@ COMMANDS = {
     "segment": "measure a segmentation model on the degraded images of a task",
     "correlate": "correlate segmentation quality with a run's errors, over conditions",
     "parse": "try a parser on texts, one JSON string a line",
-    "analyze": "look inside a model: probe, steer, replace, patch, attack, spectrum",
+    "analyze": "look inside a model: probe, steer, replace, patch, attack, coherence, spectrum",
     "data": "write data sets to disk, or check one",
     "schema": "print the JSON Schema of task files",
 }

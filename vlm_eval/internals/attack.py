@@ -29,6 +29,7 @@ from vlm_eval.internals.findings import Findings, Panel
 from vlm_eval.internals.ledger import Ledger
 from vlm_eval.internals.pgd import Budget, Clamp, Score, descend
 from vlm_eval.internals.pixels import Bounds, layout_of
+from vlm_eval.internals.trials import any_differs, clean_rows, drawn
 from vlm_eval.metrics.table import TableRow
 from vlm_eval.stats.clusters import Clusters
 from vlm_eval.stats.mean import clustered_mean, measured_mean
@@ -94,8 +95,8 @@ class Attack:
         ModelError
             If the model's images are prepared to something else than pictures or Qwen's patches.
         """
-        clean = _clean(study)
-        rows = self._drawn(clean, study.seed)
+        clean = clean_rows(study, "attack")
+        rows = drawn(clean, self.samples, study.seed, "attack")
         asks = {name: value for name, value in self._options().items() if name not in _WHICH}
         with Ledger(study.folder / "ledger.jsonl", [asks, study.model, study.seed]) as ledger:
             self._attack(study, rows, ledger)
@@ -114,12 +115,6 @@ class Attack:
     def _options(self) -> dict[str, Any]:
         values: dict[str, Any] = dataclasses.asdict(self)
         return {**values, "modes": list(self.modes)}
-
-    def _drawn(self, rows: Sequence[TableRow], seed: int) -> list[TableRow]:
-        if self.samples is None or len(rows) <= self.samples:
-            return list(rows)
-        chosen = derive_rng(seed, "attack", "samples").permutation(len(rows))[: self.samples]
-        return [rows[i] for i in sorted(chosen)]
 
     def _attack(self, study: Study, rows: Sequence[TableRow], ledger: Ledger) -> None:
         missing = {
@@ -286,26 +281,6 @@ _PANELS = (
     ),
     Panel(title="Where the energy of the change lies", axis="mode", names=ENERGY),
 )
-
-
-def _clean(study: Study) -> list[TableRow]:
-    """Return the trials at the first level of every factor that scored options."""
-    rows = [
-        row for row in study.table.rows
-        if not row.failed and row.choices and row.logprobs and not any_differs(row, study)
-    ]  # fmt: skip
-    if not rows:
-        raise TaskError(
-            "no clean trial has options that were scored",
-            where=study.task.name,
-            hint="attack needs a task with `output: {kind: choice}`",
-        )
-    return rows
-
-
-def any_differs(row: TableRow, study: Study) -> bool:
-    """Say whether a trial is at another than the first level of a factor."""
-    return any(row.condition[name] != levels[0] for name, levels in study.table.factors.items())
 
 
 def _estimates(mode: Mode, rows: Sequence[tuple[TableRow, Value]]) -> Iterator[Estimate]:

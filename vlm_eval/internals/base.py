@@ -45,7 +45,8 @@ class Study:
         Renders the trials again and gives each answered one with its row. Needs the data; the
         images are made when they are loaded. Given a function of a row, only those that it wants.
     load
-        Loads the model that was evaluated, with further ``model_args`` if given.
+        Loads the model that was evaluated, with further ``model_args`` if given. It shows its
+        inside, unless ``inside=False`` asks for a backend of any kind.
     track
         Shows progress.
     seed
@@ -105,6 +106,7 @@ ANALYSES: Registry[type[Analysis]] = Registry(
         "replace": "vlm_eval.internals.replace:Replace",
         "patch": "vlm_eval.internals.patch:Patch",
         "attack": "vlm_eval.internals.attack:Attack",
+        "coherence": "vlm_eval.internals.coherence:Coherence",
         "spectrum": "vlm_eval.internals.spectrum:Spectrum",
     },
     "vlm_eval.analyses",

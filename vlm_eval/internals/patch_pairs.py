@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vlm_eval.core.errors import TaskError, did_you_mean
 from vlm_eval.core.hashing import derive_rng, derive_seed
-from vlm_eval.core.types import Level, Message, Picture, Request, condition_key
+from vlm_eval.core.types import Level, Message, Request, condition_key
 from vlm_eval.internals.base import Study
+from vlm_eval.internals.trials import with_images
 from vlm_eval.tasks.trials import Trial
 from vlm_eval.transforms.apply import apply
 from vlm_eval.transforms.basic import Fill
@@ -128,16 +128,7 @@ def _by_other(study: Study, trials: Sequence[Trial]) -> list[Pair]:
 def _blank(trial: Trial) -> tuple[Message, ...]:
     """Return the messages with every image in its mean colour."""
     blank = Fill(colour="mean")
-    return tuple(
-        dataclasses.replace(
-            message,
-            parts=tuple(
-                Picture(apply([blank], part.image, 0)) if isinstance(part, Picture) else part
-                for part in message.parts
-            ),
-        )
-        for message in trial.request.messages
-    )
+    return with_images(trial.request.messages, lambda image: apply([blank], image, 0))
 
 
 def _pair(trial: Trial, messages: tuple[Message, ...], other: str | None) -> Pair:

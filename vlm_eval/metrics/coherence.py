@@ -8,7 +8,9 @@ margin of the clean answer y0 in nats, s(y0) - max over the other options; M_0 o
     smoothness      largest step of the mean margin along c / its whole drop from M_0 to M(DC)
 
 Definitions of this project: arXiv 2602.06652 says that answers need "spectral coherence across
-components" and that margins degrade smoothly, and no formula could be had.
+components" and that margins degrade smoothly, and no formula could be had. The conditions are
+those of a task, or the analysis :mod:`vlm_eval.internals.coherence` makes them of any task's clean
+trials.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from vlm_eval.stats.results import Estimate
 
 Margins: TypeAlias = Mapping[Level, float]
 """The margins of one sample, by level."""
+CUTOFFS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 
 @configurable
@@ -72,7 +75,7 @@ class Coherence:
         Factors or fields to break the results down by.
     """
 
-    cutoffs: Annotated[tuple[float, ...], Field(min_length=1)] = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
+    cutoffs: Annotated[tuple[float, ...], Field(min_length=1)] = CUTOFFS
     factor: str = "band"
     clean: Level | None = None
     low: str = "low_{}"
