@@ -7,14 +7,12 @@ is nearly uniform, and wrong positions or masks would hardly move a log-probabil
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers as hf
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
@@ -27,35 +25,15 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from vlm_eval.models.processor import without_video
 
-VOCABULARY = 640
-_SPECIAL = ["<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|vision_start|>"]
-_SPECIAL += ["<|vision_end|>", "<|image_pad|>", "<|video_pad|>", "<image>", "<video>"]
-_SPECIAL += ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>", "<boi>", "<eoi>"]
-_SPECIAL += ["<soft>", "<img>", "</img>", "<IMG_CONTEXT>"]
-_SPECIAL += [f"<row_{row}_col_{col}>" for row in range(1, 4) for col in range(1, 4)]
+from .tokenising import (
+    CHATML,
+    IMAGES_FIRST,
+    ROLES,
+    VOCABULARY,
+    token_ids,
+    tokenizer,
+)
 
-_WORDS = ["red", "blue", "yes", "no", "left", "right", "winner", "loser", "piece", "board"]
-_WORDS += ["which", "colour", "player", "the", "of"]
-
-_PART = (
-    "{% for part in message['content'] %}{% if part['type'] == 'image' %}IMAGE"
-    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
-)
-_CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n" + _PART + "<|im_end|>\n"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-_ROLES = (
-    "{% for message in messages %}{{ message['role'] | upper }}: " + _PART + " {% endfor %}"
-    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
-)
-# As LLaVA's own: all images first, whatever the order of the parts.
-_IMAGES_FIRST = (
-    "{% for message in messages %}{{ message['role'] | upper }}: "
-    "{% for part in message['content'] if part['type'] == 'image' %}<image>\n{% endfor %}"
-    "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %} "
-    "{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}"
-)
 _TEXT = {
     "vocab_size": VOCABULARY,
     "hidden_size": 64,
@@ -78,30 +56,6 @@ _VISION = {
 }
 
 
-def tokenizer(**named: str) -> Any:
-    """Return a byte-level BPE tokeniser with merges, so that words are one token or several."""
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(_WORDS, k=8)) + "\n" for _ in range(300)]
-    trainer = trainers.BpeTrainer(
-        vocab_size=420,
-        special_tokens=_SPECIAL,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(lines, trainer)
-    return hf.PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        pad_token="<pad>",
-        eos_token="</s>",
-        bos_token="<s>",
-        padding_side="right",  # the wrong side for generation: the backend must not rely on it
-        extra_special_tokens=named or None,
-    )
-
-
 def sharpen(model: Any) -> Any:
     """Scale weights so that attention is peaked and logits spread over a few nats."""
     with torch.no_grad():
@@ -113,10 +67,6 @@ def sharpen(model: Any) -> Any:
             weight.mul_(6.0 if any(key in name for key in ("q_proj", "k_proj", "qkv")) else 3.0)
         model.get_output_embeddings().weight.mul_(8.0)
     return model.eval()
-
-
-def _ids(tok: Any, **named: str) -> dict[str, int]:
-    return {key: tok.convert_tokens_to_ids(token) for key, token in named.items()}
 
 
 def qwen2_5_vl() -> tuple[Any, Any]:
@@ -133,11 +83,11 @@ def qwen2_5_vl() -> tuple[Any, Any]:
             "fullatt_block_indexes": [1],
         },
         tie_word_embeddings=False,
-        **_ids(tok, **_QWEN),
+        **token_ids(tok, **_QWEN),
     )
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 112 * 112})
     kind = without_video(hf.Qwen2_5_VLProcessor)
-    template = _CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    template = CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
     processor = kind(image_processor=images, tokenizer=tok, chat_template=template)
     return hf.Qwen2_5_VLForConditionalGeneration(config), processor
 
@@ -161,11 +111,11 @@ def qwen3_vl() -> tuple[Any, Any]:
             "num_position_embeddings": 64,
         },
         tie_word_embeddings=False,
-        **_ids(tok, **_QWEN),
+        **token_ids(tok, **_QWEN),
     )
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 112 * 112})
     kind = without_video(hf.Qwen3VLProcessor)
-    template = _CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    template = CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
     processor = kind(image_processor=images, tokenizer=tok, chat_template=template)
     return hf.Qwen3VLForConditionalGeneration(config), processor
 
@@ -201,10 +151,10 @@ def qwen3_5() -> tuple[Any, Any]:
             "num_position_embeddings": 64,
         },
         tie_word_embeddings=False,
-        **_ids(tok, **_QWEN),
+        **token_ids(tok, **_QWEN),
     )
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 112 * 112})
-    template = _CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    template = CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
     kind = without_video(hf.Qwen3VLProcessor)
     processor = kind(image_processor=images, tokenizer=tok, chat_template=template)
     return hf.Qwen3_5ForConditionalGeneration(config), processor
@@ -222,7 +172,7 @@ def _mrope(theta: float) -> dict[str, Any]:
     return {"rope_type": "default", "rope_theta": theta, "mrope_section": [4, 2, 2]}
 
 
-def llava(template: str | None = _ROLES.replace("IMAGE", "<image>\n")) -> tuple[Any, Any]:
+def llava(template: str | None = ROLES.replace("IMAGE", "<image>\n")) -> tuple[Any, Any]:
     tok = tokenizer(image_token="<image>")
     image = tok.convert_tokens_to_ids("<image>")
     config = hf.LlavaConfig(
@@ -248,7 +198,7 @@ def llava(template: str | None = _ROLES.replace("IMAGE", "<image>\n")) -> tuple[
 
 
 def llava_images_first() -> tuple[Any, Any]:
-    return llava(_IMAGES_FIRST)
+    return llava(IMAGES_FIRST)
 
 
 def llava_without_template() -> tuple[Any, Any]:
@@ -257,7 +207,7 @@ def llava_without_template() -> tuple[Any, Any]:
 
 def llava_onevision() -> tuple[Any, Any]:
     tok = tokenizer(image_token="<image>", video_token="<video>")
-    ids = _ids(tok, image_token_id="<image>", video_token_id="<video>")
+    ids = token_ids(tok, image_token_id="<image>", video_token_id="<video>")
     grid = [[56, 112], [112, 56], [112, 112]]
     config = hf.LlavaOnevisionConfig(
         text_config={"model_type": "qwen2", **_TEXT},
@@ -276,7 +226,7 @@ def llava_onevision() -> tuple[Any, Any]:
         tokenizer=tok,
         num_image_tokens=16,
         vision_feature_select_strategy="full",
-        chat_template=_CHATML.replace("IMAGE", "<image>\n"),
+        chat_template=CHATML.replace("IMAGE", "<image>\n"),
     )
     return hf.LlavaOnevisionForConditionalGeneration(config), processor
 
@@ -303,14 +253,14 @@ def idefics3() -> tuple[Any, Any]:
         image_processor=images,
         tokenizer=tok,
         image_seq_len=4,
-        chat_template=_ROLES.replace("IMAGE", "<image>"),
+        chat_template=ROLES.replace("IMAGE", "<image>"),
     )
     return hf.Idefics3ForConditionalGeneration(config), processor
 
 
 def gemma3() -> tuple[Any, Any]:
     tok = tokenizer(boi_token="<boi>", eoi_token="<eoi>", image_token="<soft>")
-    ids = _ids(tok, image_token_id="<soft>", boi_token_index="<boi>", eoi_token_index="<eoi>")
+    ids = token_ids(tok, image_token_id="<soft>", boi_token_index="<boi>", eoi_token_index="<eoi>")
     config = hf.Gemma3Config(
         text_config={
             **_TEXT,
@@ -328,7 +278,7 @@ def gemma3() -> tuple[Any, Any]:
         image_processor=images,
         tokenizer=tok,
         image_seq_length=16,
-        chat_template="<s>" + _CHATML.replace("IMAGE", "<boi>"),
+        chat_template="<s>" + CHATML.replace("IMAGE", "<boi>"),
     )
     return hf.Gemma3ForConditionalGeneration(config), processor
 
@@ -354,7 +304,7 @@ def internvl() -> tuple[Any, Any]:
         image_processor=images,
         tokenizer=tok,
         image_seq_length=4,
-        chat_template=_CHATML.replace("IMAGE", "<IMG_CONTEXT>\n"),
+        chat_template=CHATML.replace("IMAGE", "<IMG_CONTEXT>\n"),
     )
     return hf.InternVLForConditionalGeneration(config), processor
 

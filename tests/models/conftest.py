@@ -11,6 +11,7 @@ from transformers import AutoModelForImageTextToText
 from vlm_eval.models.hf import HfModel
 from vlm_eval.models.registry import load_model
 
+from .captured_states import States
 from .checkpoints import BUILDERS, build
 from .reference import Reference
 
@@ -37,6 +38,11 @@ def reference(checkpoint: Callable[[str], Path]) -> Callable[[str], Reference]:
         return Reference(model.eval(), BUILDERS[name]()[1])
 
     return of
+
+
+@pytest.fixture(scope="session")
+def states(reference: Callable[[str], Reference]) -> Callable[[str], States]:
+    return functools.cache(lambda name: States(reference(name)))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import transformers as hf
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from .checkpoints import VOCABULARY, tokenizer
+from .tokenising import VOCABULARY, tokenizer
 
 LENGTH = 24
 _TEXT = {

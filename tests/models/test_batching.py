@@ -12,6 +12,7 @@ import torch
 from vlm_eval.core.errors import ModelError
 from vlm_eval.core.types import Answer, Decoding, Failure, Request
 from vlm_eval.models.batching import Batcher, ahead, in_order
+from vlm_eval.models.images import prepared
 from vlm_eval.models.inputs import Encoded, Row, Tokens
 from vlm_eval.models.jobs import Job, alone
 
@@ -24,7 +25,7 @@ def encode(request: Request) -> Encoded | Failure:
     if text == "bad":
         return Failure("image", "broken")
     tokens = Tokens(torch.zeros(len(text), dtype=torch.int64), {})
-    return Encoded(request, None, tokens)  # type: ignore[arg-type]
+    return Encoded(request, prepared({}, [image.key for image in request.images]), tokens)
 
 
 class Work:

@@ -2,149 +2,33 @@
 
 from __future__ import annotations
 
-import functools
-import gc
 import random
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pydantic
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from vlm_eval.core.capture import Captured, CaptureSpec
-from vlm_eval.core.errors import ModelError, UsageError
-from vlm_eval.core.types import Answer, Decoding, Failure, ImageRef, Request
+from vlm_eval.core.types import Answer, Decoding, Request
 from vlm_eval.models import hooks
-from vlm_eval.models.hf import HfModel
 from vlm_eval.models.hooks import decoder_blocks
 
-from .questions import WORDS, ask, mixed_requests, picture, to_generate
-from .reference import Reference
-
-Backend = Callable[..., HfModel]
-Of = Callable[[str], Reference]
-Array = NDArray[np.float32]
-
-HIGHEST = {
-    "qwen2_5_vl": "tree",
-    "qwen3_vl": "tree",
-    "llava": "tree",
-    "idefics3": "tree",
-    "internvl": "tree",
-    "gemma3": "prefix",
-    "qwen3_5": "prefix",
-    "paligemma": "memo",
-}
-LEVELS = ["naive", "memo", "prefix", "tree"]
-EVERYTHING = CaptureSpec(
-    sites=("prompt_last", "vision_mean", "answer_mean", "answer_last", "vision_grid"),
-    norm="both",
-    answers="all",
+from .captured_states import (
+    EVERYTHING,
+    HIGHEST,
+    LEVELS,
+    Backend,
+    Of,
+    States,
+    apart,
+    asked,
+    captured,
+    check,
+    fed_by,
 )
-
-
-def asked(name: str) -> list[Request]:
-    """Several questions an image, pairs of images, texts alone; letters and long options."""
-    found = mixed_requests()
-    for number, text in enumerate(["which board?", "left or right:"]):
-        found.append(ask(f"more-{number}", picture(1), text, choices=WORDS))
-        found.append(ask(f"two-{number}", picture(1), picture(2), text, choices=WORDS))
-    return [q for q in found if name != "paligemma" or (len(q.images) == 1 and q.id != "system")]
-
-
-class States:
-    """The hidden states of the plain model, before and after its norm."""
-
-    def __init__(self, reference: Reference) -> None:
-        self.reference, self.model = reference, reference.model
-        base = self.model.base_model
-        text = base.text_model if hasattr(base, "text_model") else base.language_model
-        self._last = text.layers[-1]
-        self.of = functools.cache(self._of)
-
-    def _of(self, request: Request, option: str | None = None) -> Array:
-        return self.run(self.reference.inputs(request, option))
-
-    @torch.inference_mode()
-    def run(self, inputs: dict[str, Any]) -> Array:
-        """Shape (layers + 2, tokens, width): embeddings, after each block, after the norm."""
-        seen: list[Any] = []
-        hook = self._last.register_forward_hook(lambda *given: seen.append(given[-1]))
-        made = self.model(**inputs, use_cache=False, output_hidden_states=True).hidden_states
-        hook.remove()
-        last = seen[0] if isinstance(seen[0], torch.Tensor) else seen[0][0]
-        states: Array = torch.stack([*made[:-1], last, made[-1]])[:, 0].numpy()
-        return states
-
-    def expected(self, request: Request) -> dict[str, Array]:
-        prompt = self.reference.inputs(request)
-        start = prompt["input_ids"].shape[1]
-        # An option's tokens do not change what is before them; PaliGemma marks them, so take one.
-        first = self.of(request, request.choices[0] if request.choices else None)
-        found = {"prompt_last": first[:, start - 1]}
-        if request.images:
-            image = (prompt["input_ids"][0] == self.model.config.image_token_id).numpy()
-            found["vision_mean"] = first[:, :start][:, image].mean(1)
-        if request.choices:
-            tails = [self.of(request, choice)[:, start:] for choice in request.choices]
-            found["answer_mean"] = np.stack([tail.mean(1) for tail in tails])
-            found["answer_last"] = np.stack([tail[:, -1] for tail in tails])
-        return found
-
-    def generated(self, request: Request, tokens: Sequence[int]) -> dict[str, Array]:
-        """The states of the tokens of an answer that was generated."""
-        inputs = self.reference.inputs(request)
-        start = inputs["input_ids"].shape[1]
-        more = torch.tensor([tokens])
-        marks = type(self.reference.processor).__name__ == "PaliGemmaProcessor"
-        new = {
-            "input_ids": more,
-            "attention_mask": torch.ones_like(more),
-            "mm_token_type_ids": torch.zeros_like(more),
-            "token_type_ids": torch.full_like(more, marks),
-        }
-        for key in new.keys() & inputs.keys():
-            inputs[key] = torch.cat([inputs[key], new[key]], 1)
-        tail = self.run(inputs)[:, start:]
-        return {"answer_mean": tail.mean(1), "answer_last": tail[:, -1]}
-
-
-@pytest.fixture(scope="session")
-def states(reference: Of) -> Callable[[str], States]:
-    return functools.cache(lambda name: States(reference(name)))
-
-
-def captured(
-    model: HfModel, requests: Sequence[Request], spec: CaptureSpec = EVERYTHING
-) -> dict[str, tuple[Answer, Captured]]:
-    found = {}
-    for response, kept in model.capture(requests, spec):
-        assert isinstance(response.outcome, Answer), response.outcome
-        assert kept is not None
-        assert kept.request_id == response.request_id
-        assert all(array.dtype == np.float32 for array in kept.arrays.values())
-        found[response.request_id] = response.outcome, kept
-    assert found.keys() == {request.id for request in requests}
-    return found
-
-
-def apart(found: Array, expected: Array) -> float:
-    """The largest difference of a state, relative to the state's length."""
-    assert found.shape == expected.shape
-    lengths = np.linalg.norm(expected, axis=-1)
-    return float((np.linalg.norm(found - expected, axis=-1) / lengths).max())
-
-
-def check(found: Captured, expected: dict[str, Array]) -> None:
-    assert (
-        found.arrays.keys() - {"vision_grid", "vision_grid_1", "vision_grid_2"} == expected.keys()
-    )
-    for site, array in expected.items():
-        assert apart(found.arrays[site], array) < 1e-4, (found.request_id, site)
+from .questions import WORDS, ask, picture, to_generate
 
 
 @pytest.mark.parametrize(
@@ -161,19 +45,6 @@ def test_scored_equals_the_plain_model(
         check(made[request.id][1], states(name).expected(request))
     answers = {key: answer for key, (answer, _) in made.items()}
     assert reference(name).worst(answers, requests) < 1e-4
-
-
-def fed_by(model: HfModel, run: Callable[[], object]) -> list[int]:
-    """How many tokens, padding included, each pass of a run was fed."""
-    fed: list[int] = []
-
-    def count(_: object, __: object, given: dict[str, torch.Tensor]) -> None:
-        fed.append(given["input_ids"].numel())
-
-    hook = model._checkpoint.model.register_forward_pre_hook(count, with_kwargs=True)
-    run()
-    hook.remove()
-    return fed
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -313,69 +184,6 @@ def test_what_a_request_does_not_have_is_missing_with_a_reason(backend: Backend)
     assert first.describe()["shapes"]["prompt_last"] == [5, 64]
 
 
-@pytest.mark.parametrize("level", ["naive", "auto"])
-@pytest.mark.parametrize(
-    ("name", "image", "shape"),
-    [
-        ("qwen2_5_vl", picture(1), (1, 2, 3)),
-        ("qwen2_5_vl", picture(3, 60, 120), (1, 4, 2)),
-        ("qwen3_vl", picture(1), (1, 2, 3)),
-        ("llava", picture(1), (1, 4, 4)),
-        ("gemma3", picture(1), (1, 4, 4)),
-        ("paligemma", picture(1), (1, 4, 4)),
-        ("llava_onevision", picture(1), (1, 4, 4)),
-        ("internvl", picture(4, 50, 50), (1, 2, 2)),
-    ],
-)
-def test_the_grid_of_an_image(
-    name: str,
-    level: str,
-    image: ImageRef,
-    shape: tuple[int, ...],
-    backend: Backend,
-    states: Callable[[str], States],
-) -> None:
-    request = ask("q", image, "which?", choices=WORDS)
-    spec = CaptureSpec(sites=("vision_grid",))
-    _, kept = captured(backend(name, 3, f"engine={level}"), [request], spec)["q"]
-    grid = kept.arrays["vision_grid"]
-    assert grid.shape == (*shape, 64)
-    # What the language model sees at the image tokens, in their order, are these features.
-    by_hand = states(name)
-    ids = by_hand.reference.inputs(request)["input_ids"][0]
-    embedded = by_hand.of(request)[0][(ids == by_hand.model.config.image_token_id).numpy()]
-    flat = grid.reshape(-1, 64)
-    assert apart(flat, embedded[: len(flat)]) < 1e-5
-
-
-def test_every_image_of_a_pair_has_its_grid(backend: Backend) -> None:
-    one, tall = picture(1), picture(3, 60, 120)
-    requests = [
-        ask("one", one, "?", choices=WORDS),
-        ask("tall", tall, "?", choices=WORDS),
-        ask("pair", one, tall, "?", choices=WORDS),
-    ]
-    made = captured(backend("qwen2_5_vl"), requests, CaptureSpec(sites=("vision_grid",)))
-    pair = made["pair"][1].arrays
-    assert pair.keys() == {"vision_grid_1", "vision_grid_2"}
-    np.testing.assert_allclose(pair["vision_grid_1"], made["one"][1].arrays["vision_grid"])
-    np.testing.assert_allclose(pair["vision_grid_2"], made["tall"][1].arrays["vision_grid"])
-
-
-def test_the_grid_is_in_order(backend: Backend) -> None:
-    """A change in one corner of an image changes that corner of the grid most."""
-    plain = picture(1, 112, 112)
-    pixels = plain.load()
-    pixels.paste((255, 0, 0), (84, 0, 112, 28))  # top right
-    corner = ImageRef("corner", pixels.copy)
-    requests = [ask(n, i, "?", choices=WORDS) for n, i in (("a", plain), ("b", corner))]
-    made = captured(backend("qwen2_5_vl"), requests, CaptureSpec(sites=("vision_grid",)))
-    first, second = (made[key][1].arrays["vision_grid"] for key in "ab")
-    moved = np.linalg.norm(first - second, axis=-1)[0]
-    assert first.shape == (1, 4, 4, 64)
-    assert np.unravel_index(moved.argmax(), moved.shape) == (0, 3)
-
-
 def test_a_hook_on_the_wrong_layer_is_seen(
     backend: Backend, states: Callable[[str], States], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,105 +241,6 @@ def test_the_last_layer_predicts_the_scores(backend: Backend) -> None:
             assert logprobs[option.ids[-1]].item() == pytest.approx(score, abs=1e-4)
 
 
-def test_nothing_is_left_on_the_model_or_in_memory(backend: Backend) -> None:
-    model = backend("qwen2_5_vl", 2)
-    modules = list(model._checkpoint.model.modules())
-
-    def hooked() -> int:
-        return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in modules)
-
-    before = hooked()
-    alive: list[weakref.ref[Any]] = []
-    for number, (_, kept) in enumerate(model.capture(asked("qwen2_5_vl"), EVERYTHING)):
-        assert kept is not None
-        alive += [weakref.ref(array) for site, array in kept.arrays.items() if "grid" not in site]
-        assert all(array.base is None or "grid" in site for site, array in kept.arrays.items())
-        del kept
-        if number == 9:
-            gc.collect()
-            assert sum(found() is not None for found in alive) < len(alive) // 2
-    assert hooked() == before
-    running = model.capture(asked("qwen2_5_vl"), EVERYTHING)
-    next(running)
-    assert hooked() == before  # between batches, too
-    del running
-
-
-def test_a_failed_request_has_no_states_and_harms_no_other(
-    backend: Backend, states: Callable[[str], States]
-) -> None:
-    def broken() -> Any:
-        raise OSError("no such picture")
-
-    requests = asked("llava")
-    bad = ask("bad", ImageRef("broken", broken), "which?", choices=WORDS)
-    found = {
-        r.request_id: (r, kept)
-        for r, kept in backend("llava").capture([*requests, bad], EVERYTHING)
-    }
-    response, kept = found.pop("bad")
-    assert isinstance(response.outcome, Failure)
-    assert kept is None
-    for request in requests:
-        made = found[request.id][1]
-        assert made is not None
-        check(made, states("llava").expected(request))
-
-
-def test_halved_batches_give_the_same(
-    backend: Backend, states: Callable[[str], States], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was summed in a pass that failed is forgotten."""
-    model = HfModel(backend("qwen2_5_vl")._checkpoint, name="fresh", batch_size=8)
-    requests = asked("qwen2_5_vl")
-    list(model.loglikelihood(requests[:1]))
-    forward = model._checkpoint.model.forward
-    calls = 0
-
-    @functools.wraps(forward)
-    def sometimes(**given: Any) -> Any:
-        nonlocal calls
-        made = forward(**given)
-        calls += 1
-        if calls % 5 == 0:
-            raise MemoryError
-        return made
-
-    monkeypatch.setattr(model._checkpoint.model, "forward", sometimes)
-    answered = 0
-    for response, kept in model.capture(requests, EVERYTHING):
-        request = next(q for q in requests if q.id == response.request_id)
-        if isinstance(response.outcome, Failure):
-            assert kept is None
-        else:
-            answered += 1
-            assert kept is not None
-            check(kept, states("qwen2_5_vl").expected(request))
-    assert calls > 5
-    assert answered > len(requests) // 2
-
-
-def test_states_that_are_not_finite_fail_their_request(
-    backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    end = hooks.Recording._end
-
-    def spoilt(self: Any) -> None:
-        end(self)
-        for (row, _), (states, _) in self.found.items():
-            if row.encoded.request.id == "tall":
-                states[1, 0] = np.inf
-
-    monkeypatch.setattr(hooks.Recording, "_end", spoilt)
-    for response, kept in backend("llava").capture(mixed_requests(), CaptureSpec()):
-        if response.request_id == "tall":
-            assert isinstance(response.outcome, Failure)
-            assert "hidden states are not finite" in response.outcome.message
-        else:
-            assert isinstance(response.outcome, Answer)
-        assert (kept is None) == isinstance(response.outcome, Failure)
-
-
 def test_answers_are_verified_as_without_a_capture(backend: Backend) -> None:
     model = backend("qwen2_5_vl", 4, "verify=2")
     captured(model, asked("qwen2_5_vl"))
@@ -550,42 +259,3 @@ def test_both_kinds_of_requests_and_neither(backend: Backend) -> None:
     assert made["written"][0].text is not None
     with pytest.raises(ValueError, match="choices or a decoding"):
         model.capture([ask("neither", "which?")], EVERYTHING)
-
-
-def test_a_wrong_specification_is_refused(backend: Backend) -> None:
-    model = backend("llava")
-    with pytest.raises(UsageError, match=r"no layer 4; it has 4: 0 \(embeddings\) to 3"):
-        model.capture([], CaptureSpec(layers=(4,)))
-    with pytest.raises(UsageError, match="no layer -5"):
-        model.capture([], CaptureSpec(layers=(-5,)))
-    wrong: list[dict[str, Any]] = [
-        {"sites": ()},
-        {"sites": ("prompt_last", "prompt_last")},
-        {"sites": ("prompt",)},
-        {"layers": 0},
-        {"layers": ()},
-        {"norm": "none"},
-        {"layer": 1},
-    ]
-    for options in wrong:
-        with pytest.raises(pydantic.ValidationError):
-            CaptureSpec(**options)
-
-
-def test_layers_that_cannot_be_told_are_refused(backend: Backend) -> None:
-    class Twice(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.one = torch.nn.ModuleList([torch.nn.Linear(1, 1)] * 3)
-            self.two = torch.nn.ModuleList([torch.nn.Linear(1, 1)] * 3)
-            self.config = backend("llava")._checkpoint.model.config
-
-        def get_decoder(self) -> Any:
-            return self
-
-    with pytest.raises(ModelError, match="candidates: one, two"):
-        decoder_blocks(Twice())
-    model = backend("llava")._checkpoint.model
-    decoder, blocks = decoder_blocks(model)
-    assert decoder is model.base_model.language_model
-    assert blocks is decoder.layers

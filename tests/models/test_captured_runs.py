@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from vlm_eval import evaluate
 from vlm_eval.models.registry import load_model
 from vlm_eval.runner.captures import CaptureIndex
+from vlm_eval.runner.records import RecordIndex
 from vlm_eval.tasks.index import TaskIndex
 from vlm_eval.tasks.trials import expand
 
+STILL = {"drift": 0, "l2": 0, "cosine": 1, "energy_change": 0}
 TASK = """\
 task: seen
 version: 1.0.0
@@ -66,3 +69,29 @@ def test_what_a_run_stores_is_what_the_model_shows(checkpoint, tmp_path: Path, n
                 assert apart <= 1e-4 * np.linalg.norm(array), site
                 seen += 1
     assert seen >= 8 * 2
+
+
+def test_controls_that_change_no_pixel_move_nothing_at_all(tmp_path: Path) -> None:
+    """At the default engine, which asks thousands of other things in the same batches."""
+    task = "pope-perturbed"
+    results = evaluate(
+        "tiny", task, data={task: "embedded"}, limit=24, output_path=tmp_path, progress=False,
+        device="cpu",
+    )  # fmt: skip
+    session = json.loads((tmp_path / "run.json").read_text())["sessions"][-1]
+    assert session["model"]["engine"]["level"] == "tree"
+    index = CaptureIndex(tmp_path / "captures")
+    hashes: dict[str, dict[str, str]] = {}
+    for record in RecordIndex(tmp_path / "records").of_task(task):
+        level = str(record.condition["perturbation"])
+        hashes.setdefault(record.sample_id, {})[level] = record.request_hash
+    assert len(hashes) == 24
+    for asked in hashes.values():
+        assert len(set(asked.values())) == len(asked)  # each is a request of its own
+        clean, *others = (index.load(asked[level]) for level in ("clean", "identity", "reencode"))
+        assert {*clean.arrays} >= {"prompt_last", "answer_mean", "vision_energy"}
+        for other in others:
+            assert all(np.array_equal(a, other.arrays[site]) for site, a in clean.arrays.items())
+    for control in ("identity", "reencode"):
+        found = [e for e in results[task].estimates if e.where.get("perturbation") == control]
+        assert {(e.name, e.value) for e in found if e.name in STILL} == set(STILL.items())

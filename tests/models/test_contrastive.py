@@ -6,6 +6,7 @@ import functools
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,17 @@ import transformers as hf
 from PIL import Image
 
 from vlm_eval.core.errors import DataError, ModelError, UsageError
-from vlm_eval.core.types import Answer, Decoding, Failure, ImageRef, Match, Request, Response
+from vlm_eval.core.types import (
+    Answer,
+    Decoding,
+    Failure,
+    ImageRef,
+    Match,
+    Message,
+    Picture,
+    Request,
+    Response,
+)
 from vlm_eval.models.contrastive import Contrastive
 from vlm_eval.models.dual_encoder import is_dual_encoder, letterbox
 from vlm_eval.models.processor import _explain
@@ -123,6 +134,23 @@ def test_results_do_not_depend_on_batch_size_or_order(name: str, dual: Dual) -> 
         assert found.keys() == expected.keys()
         for key, values in found.items():
             assert values == pytest.approx(expected[key], abs=1e-6)
+
+
+def test_the_size_at_which_an_image_is_read_is_told(dual: Dual) -> None:
+    def sizes(model) -> dict[str, object]:
+        asked = [replace(r, messages=messages(r)) for r in requests()]
+        return {r.request_id: r.outcome.image_sizes for r in model.loglikelihood(asked)}
+
+    def messages(request: Request) -> tuple[Message, ...]:
+        return (Message("user", tuple(map(Picture, request.match.images))),)
+
+    read = ((56, 56),)
+    expected = {request.id: read * len(request.match.images) for request in requests()}
+    model = dual("clip", batch_size=1)
+    assert sizes(model) == expected
+    assert sizes(model) == expected  # when every vector is kept
+    assert sizes(dual("clip", batch_size=64)) == expected
+    assert set(sizes(dual("clip", args="letterbox=true")).values()) == {None}
 
 
 def test_each_image_and_text_is_encoded_once(dual: Dual) -> None:

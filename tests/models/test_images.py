@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from PIL import Image
 
 from vlm_eval.core.types import Answer, ImageRef
 from vlm_eval.models.hf import HfModel
-from vlm_eval.models.images import PixelMemo, prepared, stack
+from vlm_eval.models.images import Decoded, PixelMemo, prepared, stack
 
 from .questions import WORDS, ask, picture
 
@@ -29,7 +30,7 @@ def counting(seed: int, loads: list[int]) -> ImageRef:
 def test_an_image_is_loaded_prepared_and_encoded_once(name: str, backend: Backend) -> None:
     model = backend(name)
     loads: list[int] = []
-    images = [counting(1, loads), counting(2, loads)]
+    images = [counting(101, loads), counting(102, loads)]  # which no other test asks about
     requests = [
         ask(f"{i}-{question}", image, question, choices=WORDS)
         for question in ("which colour?", "whose piece is it?", "left or right?")
@@ -38,7 +39,7 @@ def test_an_image_is_loaded_prepared_and_encoded_once(name: str, backend: Backen
     before = model.describe()["counters"]["images_encoded"]
     outcomes = [response.outcome for response in model.loglikelihood(requests)]
     assert all(isinstance(outcome, Answer) for outcome in outcomes)
-    assert sorted(loads) == [1, 2]
+    assert sorted(loads) == [101, 102]
     assert model.describe()["counters"]["images_encoded"] == before + 2
 
 
@@ -52,7 +53,7 @@ def test_the_images_of_a_pair_are_encoded_once_each(
     """Idefics3 puts all tiles of a request into one tensor: a list of images is one unit there."""
     model = backend(name)
     loads: list[int] = []
-    one, two = counting(3, loads), counting(4, loads)
+    one, two = counting(103, loads), counting(104, loads)
     requests = [
         ask("pair", one, two, "which?", choices=WORDS),
         ask("swapped", two, one, "which?", choices=WORDS),
@@ -63,14 +64,14 @@ def test_the_images_of_a_pair_are_encoded_once_each(
     assert model.describe()["counters"]["images_encoded"] == before + encoded
 
 
-def refs(count: int) -> Sequence[ImageRef]:
-    return [picture(seed) for seed in range(count)]
+def keys(count: int) -> Sequence[str]:
+    return [picture(seed).key for seed in range(count)]
 
 
 def test_patches_are_cut_up_by_their_grid() -> None:
     grid = torch.tensor([[1, 2, 4], [1, 2, 2]])
     pixels = torch.arange(12.0)[:, None].expand(12, 3)
-    first, second = prepared({"pixel_values": pixels, "image_grid_thw": grid}, refs(2)).units
+    first, second = prepared({"pixel_values": pixels, "image_grid_thw": grid}, keys(2)).units
     assert torch.equal(first.tensors["pixel_values"], pixels[:8])
     assert torch.equal(second.tensors["pixel_values"], pixels[8:])
     assert torch.equal(second.tensors["image_grid_thw"], grid[1:])
@@ -79,7 +80,7 @@ def test_patches_are_cut_up_by_their_grid() -> None:
 def test_one_tensor_an_image_is_cut_up() -> None:
     pixels = torch.rand(2, 3, 4, 4)
     sizes = torch.tensor([[4, 4], [4, 2]])
-    units = prepared({"pixel_values": pixels, "image_sizes": sizes}, refs(2)).units
+    units = prepared({"pixel_values": pixels, "image_sizes": sizes}, keys(2)).units
     assert [unit.tensors["pixel_values"].shape for unit in units] == [(1, 3, 4, 4)] * 2
     assert units[1].tensors["image_sizes"].tolist() == [[4, 2]]
     assert units[0].key != units[1].key
@@ -95,13 +96,13 @@ def test_one_tensor_an_image_is_cut_up() -> None:
     ],
 )
 def test_what_cannot_be_cut_up_stays_whole(tensors: dict[str, object]) -> None:
-    (unit,) = prepared(tensors, refs(2)).units
+    (unit,) = prepared(tensors, keys(2)).units
     assert unit.tensors is tensors
 
 
 def test_the_key_tells_paddings_apart() -> None:
     """An image that is padded to the largest of its list is another input than it is alone."""
-    image = refs(1)
+    image = keys(1)
     small = prepared({"pixel_values": torch.rand(1, 3, 4, 4)}, image).units[0]
     large = prepared({"pixel_values": torch.rand(1, 3, 8, 8)}, image).units[0]
     assert small.key != large.key
@@ -146,3 +147,16 @@ def test_the_pixel_memo_knows_images_by_identity() -> None:
     assert memo([[one]], do_resize=False) == {"n": 3}
     assert memo([[one, two]], do_resize=True) == {"n": 4}
     assert memo.size == 5
+
+
+def test_images_of_equal_pixels_are_one_whatever_they_are_called() -> None:
+    decoded = Decoded()
+    image = picture(7)
+    first, copied = decoded.get(image), decoded.get(replace(image, key="reencoded"))
+    assert copied.key == first.key
+    assert copied.image is first.image
+    assert decoded.get(picture(8)).key != first.key
+    wide, tall = (Image.new("RGB", size) for size in ((6, 4), (4, 6)))  # of the same bytes
+    found = [decoded.get(ImageRef(name, lambda made=made: made)) for name, made in
+             (("wide", wide), ("tall", tall))]  # fmt: skip
+    assert found[0].key != found[1].key

@@ -182,7 +182,7 @@ def test_a_score_that_is_no_number_fails_its_request(
         return made
 
     monkeypatch.setattr(model._engine.scoring._forward, "logits", overflow)
-    requests = [ask(name, "which?", choices=WORDS) for name in ("good", "bad", "fine")]
+    requests = [ask(name, f"{name}?", choices=WORDS) for name in ("good", "bad", "fine")]
     outcomes = {r.request_id: r.outcome for r in model.loglikelihood(requests)}
     bad = outcomes.pop("bad")
     assert isinstance(bad, Failure)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from vlm_eval.core.capture import CaptureSpec
 from vlm_eval.core.errors import ModelError
 from vlm_eval.core.types import Answer, Decoding, Request
 from vlm_eval.models import prefix as prefix_module
@@ -101,6 +104,42 @@ def test_generated_answers_are_the_same_at_every_level(
     for level in LEVELS[: LEVELS.index(HIGHEST[name]) + 1]:
         responses = backend(name, 5, f"engine={level}").generate(requests)
         assert {r.request_id: r.outcome.text for r in responses} == expected  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [(n, level) for n, top in HIGHEST.items() for level in LEVELS[: LEVELS.index(top) + 1]],
+)
+def test_what_has_the_same_pixels_is_answered_the_same_to_the_bit(
+    name: str, level: str, backend: Backend
+) -> None:
+    """An identity or a lossless round trip has a name of its own, and the content of the image."""
+    requests = []
+    for seed in (1, 2, 3):
+        image = picture(seed + 30)
+        copies = {f"{recipe}-{seed}": replace(image, key=f"{recipe} of {image.key}")
+                  for recipe in ("identity", "reencode")}  # fmt: skip
+        turned = picture(seed + 40)
+        for text in ("which colour?", "which board is it, left or right?"):
+            for kind, shown in {f"clean-{seed}": image, **copies, f"turned-{seed}": turned}.items():
+                requests.append(ask(f"{kind} {text}", shown, text, choices=PHRASES))
+    model = backend(name, 3, f"engine={level}")
+    spec = CaptureSpec(sites=("prompt_last", "answer_mean", "vision_mean"))
+    encoded = model.describe()["counters"]["images_encoded"]
+    found = {response.request_id: (response, states)
+             for response, states in model.capture(requests, spec)}  # fmt: skip
+    assert found.keys() == {request.id for request in requests}
+    if model.describe()["engine"]["vision_memo"]:
+        assert model.describe()["counters"]["images_encoded"] == encoded + 6
+    for request in requests:
+        kind, text = request.id.split(" ", 1)
+        response, states = found[request.id]
+        same, others = found[f"clean-{kind[-1]} {text}"]
+        assert states.request_id == request.id
+        unchanged = not kind.startswith("turned")
+        assert (response.outcome == same.outcome) is unchanged
+        for site, array in states.arrays.items():
+            assert np.array_equal(array, others.arrays[site]) is unchanged, (kind, site)
 
 
 def test_long_tails_are_cut_into_several_passes(

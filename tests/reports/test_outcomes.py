@@ -162,6 +162,15 @@ def test_a_picture_is_subtracted_from_the_baselines_if_equal_in_size() -> None:
     assert make_card().differs
 
 
+def test_what_the_model_reads_is_not_subtracted_from_what_was_sent() -> None:
+    read = replace(PICTURES["s-1-5"], read=True)
+    made = card(ONE, FACTORS, [], NUMBERS, {**PICTURES, "s-1-5": read}, COMPARED)
+    assert not made.differs
+    assert [(r.width, r.height, r.read) for r in made.resolutions] == [
+        (40, 30, False), (40, 30, True), (20, 30, False),
+    ]  # fmt: skip
+
+
 def test_pictures_that_do_not_change_are_shown_once() -> None:
     trials = tuple(said("s-1", b, "direct", "Yes", images=("s-1-1",)) for b in (1, 5))
     made = make_card(Sample("s-1", "s-1", trials))

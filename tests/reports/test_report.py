@@ -7,8 +7,10 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 import vlm_eval
 from vlm_eval.cli.main import main
@@ -16,6 +18,7 @@ from vlm_eval.core.errors import RunError, UsageError
 from vlm_eval.reports.api import report
 from vlm_eval.reports.browser import paged
 from vlm_eval.reports.outcomes import Sample
+from vlm_eval.reports.pictures import _stored
 
 VOID = {"meta", "link", "img", "input", "br", "wbr", "hr"}
 
@@ -158,6 +161,60 @@ def test_pictures_are_what_was_asked_and_stored_once(make_run) -> None:
     assert shown == {f"images/{path.name}" for path in (folder / "images").iterdir()}
     assert 1 <= len(shown) <= 3  # red and blue; a blur of one colour is the colour
     assert 'width="40" height="30"' in text
+
+
+def resized(run: Path, *sizes: object, **model: object) -> Path:
+    """Have a run's records say at which sizes their images were read, in turn."""
+    path = run / "records" / "rank-000.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for i, line in enumerate(lines):
+        line["image_sizes"] = sizes[i % len(sizes)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    results = json.loads((run / "results.json").read_text())
+    results["run"]["model"] |= model
+    (run / "results.json").write_text(json.dumps(results))
+    return run
+
+
+def drawn(folder: Path) -> list[Image.Image]:
+    return [Image.open(path) for path in sorted((folder / "images").iterdir())]
+
+
+def test_pictures_have_the_size_at_which_the_model_reads_them(make_run) -> None:
+    run = resized(make_run(), [[56, 42]])
+    folder = report(run).parent
+    text = (folder / "samples" / "toy" / "index.html").read_text(encoding="utf-8")
+    assert "image at the model’s input resolution, 56 × 42<" in text
+    assert "as sent, 40 × 30" not in text
+    assert {image.size for image in drawn(folder)} == {(56, 42)}
+    assert files(folder) == files(report(run, out=run.parent / "again").parent)
+
+
+def test_an_image_has_one_size_even_where_a_trial_failed(make_run) -> None:
+    folder = report(resized(make_run(), None, *[[[56, 42]]] * 99)).parent
+    assert {image.size for image in drawn(folder)} == {(56, 42)}
+
+
+@pytest.mark.parametrize("size", [None, [None], [[56, 42, 1]][:0], [[0, 42]], [[56, 10**9]]])
+def test_pictures_of_unknown_size_are_as_sent_and_say_so(make_run, size) -> None:
+    folder = report(resized(make_run(), size)).parent
+    text = (folder / "samples" / "toy" / "index.html").read_text(encoding="utf-8")
+    assert "image as sent, 40 × 30<" in text
+    assert {image.size for image in drawn(folder)} == {(40, 30)}
+
+
+@pytest.mark.parametrize("crops", [True, False])
+def test_what_the_processor_crops_away_is_not_shown(crops: bool) -> None:
+    image = Image.new("RGB", (60, 20), "red")
+    image.paste("blue", (20, 0, 40, 20))
+    kept: list[Image.Image] = []
+    site = SimpleNamespace(image=lambda one: kept.append(one) or "path")
+    stored = _stored(image, (40, 40), site, crops=crops)
+    assert (stored.width, stored.height, stored.read, stored.part) == (40, 40, True, crops)
+    assert kept[0].size == (40, 40)
+    red = kept[0].getpixel((1, 20)) == (255, 0, 0)
+    assert (red, kept[0].getpixel((20, 20))) == (not crops, (0, 0, 255))
+    assert _stored(Image.new("RGB", (20, 20)), (40, 40), site, crops=True).part is False
 
 
 def test_no_images_means_none(make_run) -> None:
@@ -308,6 +365,12 @@ def test_the_embedded_model_on_shipped_tasks(tmp_path) -> None:
     assert "Limited to 2 samples" in text
     assert "could not be made" not in (folder / "samples" / "mis" / "index.html").read_text()
     assert any((folder / "images").iterdir())
+    cards = (folder / "samples" / "vlm-fix-inverse" / "index.html").read_text(encoding="utf-8")
+    read = re.search(r"image at the model’s input resolution, ([0-9]+) × ([0-9]+)<", cards)
+    assert read
+    assert f'width="{read[1]}" height="{read[2]}"' in cards
+    record = json.loads(next((run / "records").glob("*.jsonl")).read_text().splitlines()[0])
+    assert record["image_sizes"][0] == [int(read[1]), int(read[2])]
 
 
 def test_a_moved_run_is_reported_from_where_it_lies(make_run) -> None:

@@ -121,3 +121,10 @@ def test_no_chart_has_an_inline_style() -> None:
         svg.curve([svg.Series("", (svg.Point("a", 0.1, 0.0, 0.2),))], title="t", x_title="x"),
     ]
     assert not any("style" in chart for chart in made)
+
+
+def test_labels_of_a_narrow_axis_do_not_touch() -> None:
+    drawn = parsed(str(svg.axis((-0.34, 0.09), signed=True, width=120)))
+    places = [float(one.get("x", "")) for one in drawn if one.tag.endswith("text")]
+    assert len(places) >= 2
+    assert min(right - left for left, right in pairwise(places)) >= svg.LABEL

@@ -12,7 +12,12 @@ def without_reasoning(text: str) -> str:
 
     All of the rest, where a tag is not closed; all before it, where it was not opened.
     """
-    kept: list[str] = []
+    return "\n".join(text[start:end] for start, end in spans_without_reasoning(text))
+
+
+def spans_without_reasoning(text: str) -> list[tuple[int, int]]:
+    """Return start and end of each stretch that :func:`without_reasoning` keeps, in order."""
+    kept: list[tuple[int, int]] = []
     start, inside = 0, False
     for tag in _THINK.finditer(text):
         if tag[1]:
@@ -20,8 +25,8 @@ def without_reasoning(text: str) -> str:
                 kept.clear()
             start, inside = tag.end(), False
         elif not inside:
-            kept.append(text[start : tag.start()])
+            kept.append((start, tag.start()))
             inside = True
     if not inside:
-        kept.append(text[start:])
-    return "\n".join(kept)
+        kept.append((start, len(text)))
+    return kept

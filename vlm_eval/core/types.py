@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from PIL import Image
@@ -17,6 +18,8 @@ from vlm_eval.core.values import value
 
 Level: TypeAlias = str | int | float | bool
 Condition: TypeAlias = Mapping[str, Level]
+Span: TypeAlias = tuple[int, int]
+"""Start and end in a text, the end not included."""
 
 
 def condition_key(condition: Condition) -> str:
@@ -268,11 +271,20 @@ class Parsed:
         One of the choices (or a free-form value where there are none); None if nothing was found.
     rule
         The name of the rule that fired; ``none`` if none did.
-    span
-        Start and end of the parsed text in the raw answer, before any cleaning; of several places
-        that say the same the first. None where the answer is not read in one place.
+    place
+        The span, or a function that finds it: parsers read cleaned texts, and to follow what they
+        read back to the raw text takes longer than to read it.
     """
 
     answer: str | None
     rule: str
-    span: tuple[int, int] | None = None
+    place: Span | Callable[[], Span | None] | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def span(self) -> Span | None:
+        """Start and end of the parsed text in the raw answer, before any cleaning.
+
+        Of several places that say the same, the first. None where the answer is not read in one
+        place.
+        """
+        return self.place() if callable(self.place) else self.place

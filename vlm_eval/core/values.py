@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 else:
     from dataclasses import dataclass
 
-    def value(cls: type | None = None, /, *, frozen: bool, eq: bool = True, **options: Any) -> Any:
+    def value(
+        cls: type | None = None,
+        /,
+        *,
+        frozen: bool,  # noqa: ARG001 - said to the type checker
+        eq: bool = True,
+        **options: Any,
+    ) -> Any:
         """Make a class what ``@dataclass(frozen=True)`` does, frozen to the type checker alone.
 
         The interpreter's own way to freeze makes an object five times as slow to construct, field

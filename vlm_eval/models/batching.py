@@ -1,9 +1,10 @@
 """Answering many requests: in order of size, in batches, each image prepared ahead of its turn.
 
 A worker thread prepares requests while the model computes. Requests about the same images are
-planned together and become jobs; jobs wait in a window a few batches long, from which the largest
-are taken together. A batch that fails is halved until what fails is alone: a lack of memory also
-halves the batches to come, and any other fault costs only the request that causes it.
+planned together and become jobs, those of the same content as one; jobs wait in a window a few
+batches long, from which the largest are taken together. A batch that fails is halved until what
+fails is alone: a lack of memory also halves the batches to come, and any other fault costs only the
+request that causes it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -59,6 +60,11 @@ class _Open(Generic[R]):
     seconds: float = 0.0
     failed: bool = False
 
+    def responses(self, outcome: Answer | Failure) -> Iterator[Response]:
+        """Yield a response to each request that is answered by it."""
+        for name in self.encoded.ids:
+            yield Response(name, outcome, self.seconds / len(self.encoded.ids))
+
 
 class Batcher(Generic[R]):
     """Answers requests batch by batch; one run at a time.
@@ -73,6 +79,8 @@ class Batcher(Generic[R]):
         Jobs a forward pass, 1 or more. It stays halved once memory has run out.
     batch_tokens
         Tokens a forward pass, padding included; a larger job is computed by itself.
+    merge
+        Whether requests of the same content are computed once.
     """
 
     def __init__(
@@ -81,8 +89,10 @@ class Batcher(Generic[R]):
         work: Work[R],
         batch_size: int,
         batch_tokens: int = 2**30,
+        *,
+        merge: bool = False,
     ) -> None:
-        self._encode, self._work, self._size = encode, work, batch_size
+        self._encode, self._work, self._size, self._merge = encode, work, batch_size, merge
         self._tokens = batch_tokens
         self._window: list[Job] = []
         self._open: dict[int, _Open[R]] = {}
@@ -92,7 +102,7 @@ class Batcher(Generic[R]):
         self._window, self._open = [], {}  # a run that was closed early leaves jobs behind
         for _, batchable in groupby(in_order(requests), key=_kind):
             prepared = ahead(self._prepare, batchable, _AHEAD * self._size)
-            for _, alike in groupby(prepared, key=lambda pair: _images(pair[0])):
+            for _, alike in groupby(prepared, key=lambda pair: _shown(*pair)):
                 yield from self._admit(list(alike))
                 while len(self._window) >= _WINDOW * self._size:
                     yield from self._step()
@@ -108,8 +118,10 @@ class Batcher(Generic[R]):
             if isinstance(encoded, Failure):
                 yield Response(request.id, encoded, 0.0)
             else:
-                self._open[id(encoded)] = _Open(encoded)
                 ready.append(encoded)
+        ready = _merged(ready) if self._merge else ready
+        for encoded in ready:
+            self._open[id(encoded)] = _Open(encoded)
         jobs = self._work.jobs(ready) if ready else []
         for job in jobs:
             for row in job.rows:
@@ -149,7 +161,8 @@ class Batcher(Generic[R]):
         if halves is None:
             opened = self._of(batch[0].rows[0])
             if not opened.failed:
-                yield self._refuse(opened, results)
+                opened.failed = True
+                yield from opened.responses(results)
             return
         for half in halves:
             yield from self._compute(half)
@@ -187,11 +200,7 @@ class Batcher(Generic[R]):
         if len(opened.results) == opened.rows and not opened.failed:
             answer = self._work.answer(opened.encoded, opened.results)
             del self._open[id(opened.encoded)]
-            yield Response(opened.encoded.request.id, answer, opened.seconds)
-
-    def _refuse(self, opened: _Open[R], failure: Failure) -> Response:
-        opened.failed = True
-        return Response(opened.encoded.request.id, failure, opened.seconds)
+            yield from opened.responses(answer)
 
 
 def _kind(request: Request) -> tuple[int, str]:
@@ -201,6 +210,22 @@ def _kind(request: Request) -> tuple[int, str]:
 
 def _images(request: Request) -> tuple[str, ...]:
     return tuple(image.key for image in request.images)
+
+
+def _shown(request: Request, encoded: Encoded | Failure) -> tuple[str, ...]:
+    """Return the pixels that a request shows; its images' names, if they cannot be read."""
+    return _images(request) if isinstance(encoded, Failure) else encoded.images.keys
+
+
+def _merged(alike: Sequence[Encoded]) -> list[Encoded]:
+    """Return one of each content, with the ids of the others."""
+    found: dict[Hashable, list[Encoded]] = {}
+    for encoded in alike:
+        found.setdefault(encoded.content, []).append(encoded)
+    return [
+        replace(first, also=tuple(other.request.id for other in others)) if others else first
+        for first, *others in found.values()
+    ]
 
 
 def in_order(requests: Iterable[Request]) -> list[Request]:

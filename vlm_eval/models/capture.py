@@ -129,8 +129,8 @@ class Capture:
                 arrays[site] = found[int(np.argmax(logprobs))]
             else:
                 arrays[site] = found[0]
-        name = encoded.request.id
-        self._done[name] = Captured(name, self.taps.labels, arrays, missing)
+        for name in encoded.ids:
+            self._done[name] = Captured(name, self.taps.labels, arrays, missing)
 
     def _why_not(self, site: Site, encoded: Encoded, kept: _Kept) -> str:
         if site.startswith("answer"):

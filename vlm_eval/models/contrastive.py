@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from vlm_eval.core.types import Answer, Failure, ImageRef, Match, Outcome, Reque
 from vlm_eval.models.args import make_options
 from vlm_eval.models.base import Capabilities
 from vlm_eval.models.dual_encoder import ContrastiveOptions, DualEncoder, load_dual_encoder
+from vlm_eval.models.images import Tensors
 from vlm_eval.models.vectors import Made, Prepare, Vectors
 
 
@@ -68,6 +70,7 @@ class Contrastive:
         self._provenance = encoders.describe()
         self._images = Vectors(encoders.image_vectors, self._batch_size)
         self._texts = Vectors(encoders.text_vectors, self._batch_size)
+        self._sizes: dict[str, tuple[int, int]] = {}
 
     @property
     def name(self) -> str:
@@ -125,10 +128,23 @@ class Contrastive:
         outcomes = [_outcome(match, pictured, worded) for _, match in window]
         share = (time.perf_counter() - began) / len(window)
         for (request, _), outcome in zip(window, outcomes, strict=True):
-            yield Response(request.id, outcome, share)
+            yield Response(request.id, self._sized(request, outcome), share)
+
+    def _sized(self, request: Request, outcome: Outcome) -> Outcome:
+        sizes = tuple(self._sizes.get(image.key) for image in request.images)
+        if isinstance(outcome, Failure) or not any(sizes):
+            return outcome
+        return replace(outcome, image_sizes=sizes)
 
     def _load(self, reference: ImageRef) -> Prepare:
-        return lambda: self._encoders.image(reference.load().convert("RGB"))
+        def load() -> Tensors:
+            made = self._encoders.image(reference.load().convert("RGB"))
+            size = self._encoders.size_read(made)
+            if size is not None:
+                self._sizes[reference.key] = size
+            return made
+
+        return load
 
     def _read(self, text: str) -> Prepare:
         return lambda: self._encoders.text(text)

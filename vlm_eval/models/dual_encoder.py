@@ -32,6 +32,7 @@ from vlm_eval.models.checkpoint import (
 )
 from vlm_eval.models.images import Tensors
 from vlm_eval.models.processor import describe_processor, load_processor
+from vlm_eval.models.sizes import sizes_read
 
 
 @configurable
@@ -134,6 +135,13 @@ class DualEncoder:
             image = letterbox(image, self._fill)
         made = self._processor.image_processor(images=[image], return_tensors="pt")
         return _accepted(made, self._model.get_image_features)
+
+    def size_read(self, prepared: Tensors) -> tuple[int, int] | None:
+        """Return the (width, height) at which a prepared image is read, None if it is not known."""
+        if self._options.letterbox:
+            return None
+        sizes = sizes_read(prepared, 1, self._processor.image_processor)
+        return sizes[0] if sizes else None
 
     def text(self, text: str) -> Tensors:
         """Tokenise a text, padded and cut to the length that the model was trained with."""

@@ -75,7 +75,8 @@ class Engine:
         self._encoder, self._tokenizer = encoder, checkpoint.processor.tokenizer
         self.scoring = Scoring(self._forward, self.sharing)
         self.generating = Generating(self._forward, self.sharing, self._tokenizer)
-        self.scores, self.texts = self._batcher(self.scoring), self._batcher(self.generating)
+        self.scores = self._batcher(self.scoring, self.sharing)
+        self.texts = self._batcher(self.generating, self.sharing)
 
     def capturing(self, spec: CaptureSpec) -> Capturing:
         """Return what answers requests as this engine does, and captures their hidden states."""
@@ -87,12 +88,14 @@ class Engine:
         return self._watched(watch, self.sharing if level is None else self.sharing.at_most(level))
 
     def _watched(self, watch: Watch, sharing: Sharing) -> Watched:
-        scores = self._batcher(Scoring(self._forward, sharing, watch))
-        texts = self._batcher(Generating(self._forward, sharing, self._tokenizer, watch))
-        return Watched(scores, texts)
+        scores = self._batcher(Scoring(self._forward, sharing, watch), sharing)
+        generating = Generating(self._forward, sharing, self._tokenizer, watch)
+        return Watched(scores, self._batcher(generating, sharing))
 
-    def _batcher(self, work: Work[R]) -> Batcher[R]:
-        return Batcher(self._encoder.encode, work, self.batch_size, self.batch_tokens)
+    def _batcher(self, work: Work[R], sharing: Sharing) -> Batcher[R]:
+        return Batcher(
+            self._encoder.encode, work, self.batch_size, self.batch_tokens, merge=sharing.merges
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return what is shared, and in how large batches."""

@@ -99,7 +99,10 @@ class Generating:
         if self._watch is not None:
             self._watch.finish(encoded)
         return replace(
-            results[0], prompt_tokens=len(encoded.prompt), image_tokens=encoded.image_tokens
+            results[0],
+            prompt_tokens=len(encoded.prompt),
+            image_tokens=encoded.image_tokens,
+            image_sizes=encoded.image_sizes,
         )
 
     def _answer(self, ids: list[int], decoding: Decoding) -> Answer:

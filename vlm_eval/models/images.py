@@ -1,15 +1,17 @@
 """From image references to the tensors that a vision tower reads.
 
 Every image is decoded once and every distinct list of images is prepared once, however many
-requests share it. What belongs to one image is then cut out, so that its features can be computed
-once even if it stands in several lists.
+requests share it. Images of equal pixels are one image here, whatever their recipes: what a
+transform leaves as it was is not computed again. What belongs to one image is then cut out, so that
+its features can be computed once even if it stands in several lists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from hashlib import blake2b
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from PIL import Image
@@ -51,10 +53,13 @@ class Prepared:
         As the processor made them for the request; empty if it has no image.
     units
         The same, cut up.
+    keys
+        Digests of the images' pixels.
     """
 
     tensors: Tensors
     units: tuple[Unit, ...]
+    keys: tuple[str, ...] = ()
 
     @property
     def geometry(self) -> Tensors:
@@ -62,14 +67,15 @@ class Prepared:
         return {k: v for k, v in self.tensors.items() if not k.startswith("pixel")}
 
 
-def prepared(tensors: Tensors, images: Sequence[ImageRef]) -> Prepared:
-    """Cut up what a processor made of the images of one request."""
-    parts = _split(tensors, len(images)) if len(images) > 1 else None
+def prepared(tensors: Tensors, keys: Sequence[str]) -> Prepared:
+    """Cut up what a processor made of the images of one request, given digests of their pixels."""
+    parts = _split(tensors, len(keys)) if len(keys) > 1 else None
     if parts is None:
-        whole = [(tuple(image.key for image in images), tensors)] if images else []
+        whole = [(tuple(keys), tensors)] if keys else []
     else:
-        whole = [((image.key,), part) for image, part in zip(images, parts, strict=True)]
-    return Prepared(tensors, tuple(Unit((*key, _shapes(part)), part) for key, part in whole))
+        whole = [((key,), part) for key, part in zip(keys, parts, strict=True)]
+    units = tuple(Unit((*key, _shapes(part)), part) for key, part in whole)
+    return Prepared(tensors, units, tuple(keys))
 
 
 def _split(tensors: Tensors, count: int) -> list[Tensors] | None:
@@ -120,15 +126,38 @@ def _pad(value: Tensor, shape: Sequence[int]) -> Tensor:
     return larger
 
 
+class Pixels(NamedTuple):
+    """A decoded image.
+
+    Attributes
+    ----------
+    key
+        A digest of its pixels.
+    image
+        Mode RGB.
+    """
+
+    key: str
+    image: Image.Image
+
+
 class Decoded:
-    """Decoded images, the most recent ones kept."""
+    """Decoded images, the most recent ones kept; those of equal pixels are one object."""
 
     def __init__(self) -> None:
-        self._kept: Lru[str, Image.Image] = Lru(RECENT)
+        self._kept: Lru[str, Pixels] = Lru(RECENT)
+        self._distinct: Lru[str, Pixels] = Lru(RECENT)
 
-    def get(self, reference: ImageRef) -> Image.Image:
-        """Return the image, mode RGB. Raises what its ``load`` raises."""
-        return self._kept.get(reference.key, lambda: _rgb(reference.load()))
+    def get(self, reference: ImageRef) -> Pixels:
+        """Return the image. Raises what its ``load`` raises."""
+        return self._kept.get(reference.key, lambda: self._decode(reference))
+
+    def _decode(self, reference: ImageRef) -> Pixels:
+        image = _rgb(reference.load())
+        made = blake2b(f"{image.width} {image.height} ".encode(), digest_size=32)
+        made.update(image.tobytes())
+        key = made.hexdigest()
+        return self._distinct.get(key, lambda: Pixels(key, image))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from vlm_eval.core.types import Failure, Request
 from vlm_eval.models.chat import Chat
 from vlm_eval.models.images import RECENT, Decoded, PixelMemo, Prepared, Tensors, prepared
 from vlm_eval.models.lru import Lru
+from vlm_eval.models.sizes import Sizes, sizes_read
 
 _TYPES = ("mm_token_type_ids", "token_type_ids")
 _NOT_IMAGES = {"input_ids", "attention_mask", "labels", *_TYPES}
@@ -80,6 +81,10 @@ class Encoded:
         with other requests about these images must hold. Without images, all but the last token.
     image_tokens
         How many of the prompt's tokens stand for images; None if that cannot be told.
+    image_sizes
+        At which size each image is read; None if that cannot be told of any.
+    also
+        Ids of further requests of the same content, which are answered with this one.
     """
 
     request: Request
@@ -89,6 +94,25 @@ class Encoded:
     start: int = 0
     covered: int = 0
     image_tokens: int | None = None
+    image_sizes: Sizes | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all requests that it answers."""
+        return (self.request.id, *self.also)
+
+    @property
+    def content(self) -> Hashable:
+        """All that determines the answer: tokens, pixels and decoding.
+
+        An answer that is drawn at random is the request's own.
+        """
+        decoding = self.request.decoding
+        drawn = decoding is not None and decoding.temperature > 0
+        ids = [self.prompt.ids, *(option.ids[self.start :] for option in self.options)]
+        sequences = (each.numpy().tobytes() for each in ids)
+        return self.images.keys, *sequences, repr(decoding), self.request.id if drawn else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +179,7 @@ class Encoder:
         self._decoded = Decoded()
         self._prompts: Lru[tuple[Any, ...], Tokens] = Lru(_RECENT_TEXTS)
         self._answers: Lru[tuple[Any, ...], tuple[Tokens, ...]] = Lru(_RECENT_TEXTS)
-        self._images: Lru[tuple[str, ...], Prepared] = Lru(RECENT)
+        self._images: Lru[tuple[str, ...], tuple[Prepared, Sizes | None]] = Lru(RECENT)
         self._image_token = getattr(processor, "image_token_id", None)
         self._special = {*self._tokenizer.all_special_ids, *self._tokenizer.added_tokens_decoder}
         self._takes_suffix = "suffix" in inspect.signature(type(processor).__call__).parameters
@@ -163,25 +187,24 @@ class Encoder:
     def encode(self, request: Request) -> Encoded | Failure:
         """Load a request's images and tokenise it, or say why that cannot be done."""
         try:
-            pictures = [self._decoded.get(image) for image in request.images]
+            found = [self._decoded.get(image) for image in request.images]
         except Exception as error:  # noqa: BLE001  (whatever a loader raises is this image's fault)
             return Failure("image", _line(error))
         try:
-            return self._encode(request, pictures)
+            return self._encode(request, [one.image for one in found], [one.key for one in found])
         except Exception as error:  # noqa: BLE001  (templates and processors raise what they like)
             return Failure("unsupported", f"{type(error).__name__}: {_line(error)}")
 
-    def _encode(self, request: Request, pictures: list[Any]) -> Encoded:
+    def _encode(self, request: Request, pictures: list[Any], keys: list[str]) -> Encoded:
         text, choices = self.chat.render(request.messages), request.choices
         sizes = tuple(picture.size for picture in pictures)
-        keys = tuple(image.key for image in request.images)
         made = functools.cache(lambda: self._tokenise(text, pictures))
         prompt = self._prompts.get((text, sizes), lambda: made()[0])
-        images = self._images.get(keys, lambda: prepared(made()[1], request.images))
+        images, read = self._images.get(tuple(keys), lambda: self._prepare(made()[1], keys))
         covered = self._covered(prompt, bool(pictures))
         counted = self._image_tokens(prompt, len(pictures))
         if choices is None:
-            return Encoded(request, images, prompt, (), len(prompt), covered, counted)
+            return Encoded(request, images, prompt, (), len(prompt), covered, counted, read)
         if request.end_of_turn:
             choices = tuple(choice + self.chat.closing for choice in choices)
         options = self._answers.get(
@@ -192,7 +215,11 @@ class Encoder:
             if len(option) <= start:
                 raise ValueError(f"the option {choice!r} adds no token to the prompt")
         self.merged_boundaries += start < len(prompt)
-        return Encoded(request, images, prompt, options, start, covered, counted)
+        return Encoded(request, images, prompt, options, start, covered, counted, read)
+
+    def _prepare(self, tensors: Tensors, keys: Sequence[str]) -> tuple[Prepared, Sizes | None]:
+        read = sizes_read(tensors, len(keys), self._processor.image_processor)
+        return prepared(tensors, keys), read
 
     def _image_tokens(self, prompt: Tokens, pictures: int) -> int | None:
         if not pictures:

@@ -175,11 +175,13 @@ def describe_processor(processor: Any) -> dict[str, Any]:
         "template": chat_template(processor),
         "tokenizer": tokenizer.backend_tokenizer.to_str() if tokenizer.is_fast else str(tokenizer),
     }
+    cropped = {"center_crop": True} if getattr(images, "do_center_crop", None) else {}
     return {
         "processor": type(processor).__name__,
         "image_processor": type(images).__name__,
         "image_backend": getattr(images, "backend", None),
         "image_size": size,
+        **cropped,
         "processor_digest": digest(parts),
         "chat_template": digest(parts["template"]) if parts["template"] else None,
     }

@@ -109,6 +109,7 @@ class Scoring:
             finish="scored",
             prompt_tokens=len(encoded.prompt),
             image_tokens=encoded.image_tokens,
+            image_sizes=encoded.image_sizes,
         )
 
     def _check_causal(self, row: Row) -> None:

@@ -5,7 +5,8 @@ Four levels, each including the ones before:
 ``naive``
     one forward pass an option (or an answer) over the pixels: what the others are compared with
 ``memo``
-    an image is encoded once; options that differ in their last token share a pass
+    an image is encoded once, requests of the same content are one, options that differ in their
+    last token share a pass
 ``prefix``
     what requests about the same images have in common is computed once, each tail on a copy of it
 ``tree``
@@ -72,6 +73,8 @@ class Sharing:
         Whether it has been seen that later tokens do not change what is before them.
     equal
         Whether only rows that agree up to where they are read share a prefix.
+    merges
+        Whether requests of the same content are answered as one.
     """
 
     def __init__(self, model: Any, engine: Engine = "auto") -> None:
@@ -85,6 +88,7 @@ class Sharing:
         self.engine: Engine = engine
         self.proven = self.level in ("naive", "memo")
         self.causal = self.equal = False
+        self.merges = self.level != "naive"
         # Where a cache has windows or states in place of all keys, padding would shift them out.
         self.ragged = _plain_cache(model)
 
@@ -94,9 +98,12 @@ class Sharing:
         return self.level in ("prefix", "tree")
 
     def at_most(self, level: Level) -> Sharing:
-        """Return a copy that shares no more than a level, and only among equal prompts."""
+        """Return a copy for requests that are told apart while they are answered.
+
+        It shares no more than a level, only among equal prompts, and merges none of them.
+        """
         made = copy.copy(self)
-        made.equal = True
+        made.equal, made.merges = True, False
         if LEVELS.index(made.level) > LEVELS.index(level):
             made.level, made.proven = level, level in ("naive", "memo")
         return made

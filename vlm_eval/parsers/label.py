@@ -8,7 +8,16 @@ from functools import lru_cache
 
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Parsed
-from vlm_eval.parsers.text import final_statement, names_pattern, normalise, only_name, trim
+from vlm_eval.parsers.places import Step, place
+from vlm_eval.parsers.text import (
+    Name,
+    final_statement,
+    names_pattern,
+    normalise,
+    only_name,
+    trim,
+    trimmed,
+)
 
 
 @configurable
@@ -28,11 +37,11 @@ class Label:
         labels, names = _read(tuple(choices))
         exact = whole(trim(clean), labels)
         if exact is not None:
-            return Parsed(choices[exact], "exact")
+            return Parsed(choices[exact], "exact", place(text, trimmed(clean)))
         statement = final_statement(clean, names)
         if statement is not None:
-            return parsed(statement.name, choices, statement.rule)
-        return parsed(only_name(clean, names), choices, "only")
+            return parsed(text, statement.name, choices, statement.rule)
+        return parsed(text, only_name(clean, names), choices, "only")
 
 
 @lru_cache(maxsize=1024)
@@ -50,6 +59,14 @@ def whole(text: str, labels: Sequence[str]) -> int | None:
     return folded[0] if len(folded) == 1 else None
 
 
-def parsed(name: int | None, choices: Sequence[str], rule: str) -> Parsed:
-    """Return the answer of a rule that found a name, or nothing where it found none."""
-    return Parsed(None, "none") if name is None else Parsed(choices[name], rule)
+def parsed(
+    text: str, name: Name | None, choices: Sequence[str], rule: str, *further: Step
+) -> Parsed:
+    """Return the answer of a rule that found a name, or nothing where it found none.
+
+    The name's place is in the normalised ``text``, after ``further`` steps
+    (:func:`vlm_eval.parsers.places.place`).
+    """
+    if name is None:
+        return Parsed(None, "none")
+    return Parsed(choices[name.number], rule, place(text, name.span, *further))

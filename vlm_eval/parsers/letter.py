@@ -10,7 +10,9 @@ from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Parsed
 from vlm_eval.parsers.label import parsed
 from vlm_eval.parsers.letter_cues import contended, lone, ranked
+from vlm_eval.parsers.places import Step, place
 from vlm_eval.parsers.text import (
+    Name,
     final_statement,
     index,
     names_pattern,
@@ -18,6 +20,7 @@ from vlm_eval.parsers.text import (
     normalise,
     only_name,
     trim,
+    trimmed,
 )
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
@@ -66,35 +69,40 @@ class Letter:
         forms = _forms([trim(choice) or choice for choice in choices])
         whole = self._whole(trim(clean), choices)
         if whole is not None:
-            return Parsed(choices[whole], "restated")
+            return Parsed(choices[whole], "restated", place(text, trimmed(clean)))
         exact = _exact(trim(clean), forms)
         if exact is not None:
-            return Parsed(choices[exact], "exact")
+            return Parsed(choices[exact], "exact", place(text, trimmed(clean)))
         if _is_list(clean, choices):
             return Parsed(None, "none")
         if self.policy == "ranked":
-            return self._ranked(clean, choices)
-        clean = _DISCOURSE.sub("", clean)
+            return self._ranked(text, clean, choices)
+        return self._strict(text, _DISCOURSE.sub("", clean), choices)
+
+    def _strict(self, text: str, clean: str, choices: Sequence[str]) -> Parsed:
+        forms = _forms([trim(choice) or choice for choice in choices])
         names = names_pattern(forms)
         statement = final_statement(clean, names)
         if statement is not None:
-            return parsed(statement.name, choices, statement.rule)
+            return parsed(text, statement.name, choices, statement.rule, _UNDISCOURSED)
         leading = _leading(clean, names)
         if leading is not None:
-            return Parsed(choices[leading], "leading")
+            return parsed(text, leading, choices, "leading", _UNDISCOURSED)
         marks = [match for match in names.finditer(clean) if _set_off(clean, match)]
         if marks:
-            return parsed(_only(clean, marks, names), choices, "only")
+            return parsed(text, _only(clean, marks, names), choices, "only", _UNDISCOURSED)
         alone = lone(clean, choices)
         if alone is not None:
-            return Parsed(choices[alone], "lone")
-        return parsed(self._restated(clean, len(choices)), choices, "restated")
+            return parsed(text, alone, choices, "lone", _UNDISCOURSED)
+        restated = self._restated(clean, len(choices))
+        return parsed(text, restated, choices, "restated", _UNDISCOURSED, *_FLATTENED)
 
-    def _ranked(self, clean: str, choices: Sequence[str]) -> Parsed:
+    def _ranked(self, text: str, clean: str, choices: Sequence[str]) -> Parsed:
         found = ranked(clean, choices)
         if found is not None:
-            return Parsed(choices[found.option], found.cue)
-        return parsed(self._restated(clean, len(choices)), choices, "restated")
+            return parsed(text, found.name, choices, found.cue)
+        restated = self._restated(clean, len(choices))
+        return parsed(text, restated, choices, "restated", *_FLATTENED)
 
     def _whole(self, said: str, choices: Sequence[str]) -> int | None:
         """Return the one option that the answer is the text of: "2" may be B's, not the second."""
@@ -104,7 +112,7 @@ class Letter:
         same = [i for i, text in enumerate(texts) if text.casefold() == _flat(said).casefold()]
         return same[0] if len(same) == 1 and texts[same[0]] else None
 
-    def _restated(self, clean: str, options: int) -> int | None:
+    def _restated(self, clean: str, options: int) -> Name | None:
         texts = [[_flat(trim(normalise(text)))] for text in self.texts[:options]]
         return only_name(_flat(clean), names_pattern(texts))
 
@@ -117,6 +125,9 @@ _EXACT = re.compile(
 _BRACKETED = re.compile(r"\([a-z]\)")
 # "First, I look at ..." is no answer.
 _DISCOURSE = re.compile(rf"\b(?:{'|'.join(word.title() for word in _ORDINALS)}),")
+_UNDISCOURSED: Step = (_DISCOURSE, "")
+# What `_flat` does.
+_FLATTENED: tuple[Step, ...] = ((re.compile(r"\s+"), " "), (re.compile(r"\A | \Z"), ""))
 
 
 def _forms(choices: Sequence[str]) -> list[list[str]]:
@@ -160,7 +171,7 @@ _AFTER = {
 }
 
 
-def _leading(text: str, names: re.Pattern[str]) -> int | None:
+def _leading(text: str, names: re.Pattern[str]) -> Name | None:
     first = _mark_at(text, 0, names)
     if first is None or negated(text, first) or contended(text, first, names):
         return None
@@ -169,7 +180,7 @@ def _leading(text: str, names: re.Pattern[str]) -> int | None:
         other = _mark_at(text, line.end(), names)
         if other is not None and index(other) != index(first):
             return None
-    return index(first)
+    return Name.of(first)
 
 
 def _mark_at(text: str, start: int, names: re.Pattern[str]) -> re.Match[str] | None:
@@ -201,12 +212,12 @@ def _set_off(text: str, match: re.Match[str]) -> bool:
     return bracketed or bool(_BEFORE.search(text[max(0, match.start() - 14) : match.start()]))
 
 
-def _only(text: str, marks: Sequence[re.Match[str]], names: re.Pattern[str]) -> int | None:
+def _only(text: str, marks: Sequence[re.Match[str]], names: re.Pattern[str]) -> Name | None:
     if len({index(mark) for mark in marks}) > 1:
         return None
     if any(negated(text, mark) or contended(text, mark, names) for mark in marks):
         return None
-    return index(marks[0])
+    return Name.of(marks[0])
 
 
 def _flat(text: str) -> str:

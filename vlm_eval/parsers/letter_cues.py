@@ -11,7 +11,15 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vlm_eval.parsers.text import has_alternative, index, mentions, names_pattern, negated, trim
+from vlm_eval.parsers.text import (
+    Name,
+    has_alternative,
+    index,
+    mentions,
+    names_pattern,
+    negated,
+    trim,
+)
 
 CUES = ("leading", "answer", "ending", "bracketed", "period", "colon", "closed", "blank")
 """Starts the text; after "answer is", "option" or "choice"; ends the text; (X); X.; X:; X); X and
@@ -19,9 +27,9 @@ a blank. The best cue wins, and the last mention that has it."""
 
 
 class Found(NamedTuple):
-    """An option's index, and the cue that told."""
+    """The mention of an option, and the cue that told."""
 
-    option: int
+    name: Name
     cue: str
 
 
@@ -55,12 +63,15 @@ def ranked(clean: str, choices: Sequence[str]) -> Found | None:
     # Few mentions need the costly look around: the best that stands it is taken.
     for rank, place in sorted(known):
         if mentioned.asserted(-place):
-            return Found(index(mentioned.found[-place]), CUES[rank])
+            return Found(Name.of(mentioned.found[-place]), CUES[rank])
     return None
 
 
-def lone(clean: str, choices: Sequence[str]) -> int | None:
-    """Return the option whose letter alone is mentioned, set off; None if another's is too."""
+def lone(clean: str, choices: Sequence[str]) -> Name | None:
+    """Return the option whose letter alone is mentioned, set off; None if another's is too.
+
+    Of several mentions the first that is set off.
+    """
     names = _letters(choices)
     mentioned = _Mentions(clean, names)
     found = mentioned.found
@@ -70,8 +81,8 @@ def lone(clean: str, choices: Sequence[str]) -> int | None:
         return None
     if not all(mentioned.asserted(i) for i in range(len(found))):
         return None
-    cues = {_cue(clean, match) for match in found}
-    return index(found[0]) if cues & {"ending", "period", "colon", "closed"} else None
+    closing = {"ending", "period", "colon", "closed"}
+    return next((Name.of(match) for match in found if _cue(clean, match) in closing), None)
 
 
 def _letters(choices: Sequence[str]) -> re.Pattern[str]:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 
 from vlm_eval.core.options import configurable
-from vlm_eval.core.types import Parsed
+from vlm_eval.core.types import Parsed, Span
+from vlm_eval.parsers.places import Traced
 
 NOTHING = Parsed(None, "none")
 
@@ -20,8 +21,10 @@ class FirstCharacter:
 
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the choice that the text's first character is."""
-        first = text.strip()[:1].casefold()
-        return _the(choices, [c for c in choices if c.casefold() == first], "first_character")
+        said = text.strip()
+        first, start = said[:1].casefold(), _lead(text)
+        found = [c for c in choices if c.casefold() == first]
+        return _the(choices, found, "first_character", (start, start + 1) if said else None)
 
 
 @configurable
@@ -34,7 +37,15 @@ class LeadingLetter:
         found = [
             choice for choice in choices if choice and (said == choice or _starts(said, choice))
         ]
-        return _the(choices, found, "leading_letter")
+        if not found:
+            return NOTHING
+        start = _lead(text) + (0 if said.startswith(found[0]) else 1)
+        return _the(choices, found, "leading_letter", (start, start + len(found[0])))
+
+
+def _lead(text: str) -> int:
+    """Return where the text starts, without blanks before it."""
+    return len(text) - len(text.lstrip())
 
 
 def _starts(text: str, choice: str) -> bool:
@@ -59,19 +70,35 @@ class LmmsMmmu:
 
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the choice; see the class for the rule."""
-        said = f" {text.strip(',.!?;:' + chr(39))} "
-        for form in ("({})", "{} ", "{}."):
+        bare = text.strip(_EDGES)
+        said = f" {bare} "
+        offset = len(text) - len(text.lstrip(_EDGES)) - 1
+        for form, before in (("({})", 1), ("{} ", 0), ("{}.", 0)):
             at = {choice: said.rfind(form.format(choice)) for choice in choices if choice}
             found = [choice for choice, place in at.items() if place >= 0]
             if found:
-                return Parsed(max(found, key=at.__getitem__), "lmms_mmmu")
+                last = max(found, key=at.__getitem__)
+                start = offset + at[last] + before
+                return Parsed(last, "lmms_mmmu", _within(text, start, start + len(last)))
         if len(said.split()) <= 5:
             return NOTHING
         lowered = said.lower()
-        pairs = zip(choices, self.texts, strict=False)
-        last = {choice: lowered.rfind(option.lower()) for choice, option in pairs if option}
-        known = [choice for choice, place in last.items() if place >= 0]
-        return Parsed(max(known, key=last.__getitem__), "lmms_mmmu") if known else NOTHING
+        options = {c: o.lower() for c, o in zip(choices, self.texts, strict=False) if o}
+        place = {choice: lowered.rfind(option) for choice, option in options.items()}
+        known = [choice for choice in options if place[choice] >= 0]
+        if not known:
+            return NOTHING
+        last = max(known, key=place.__getitem__)
+        span = Traced.raw(said).lower().span(place[last], place[last] + len(options[last]))
+        return Parsed(last, "lmms_mmmu", span and _within(text, offset + span[0], offset + span[1]))
+
+
+_EDGES = ",.!?;:'"
+
+
+def _within(text: str, start: int, end: int) -> Span:
+    """Return a span without the blanks that were put around the text."""
+    return max(start, 0), min(end, len(text))
 
 
 @configurable
@@ -92,18 +119,27 @@ class VlmEvalKitLetter:
 
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the choice; see the class for the rule."""
-        words = re.sub(r"[.()\[\],:;!*#{}]", " ", text).split()
+        spaced = re.sub(r"[.()\[\],:;!*#{}]", " ", text)
+        words = spaced.split()
         found = [choice for choice in choices if choice in set(words)]
         if len(found) == 1:
             quantifier = "A" in words and len(words) > 3
             late = words.index(found[0]) > len(words) - 5
-            return Parsed(found[0], "vlmevalkit_letter") if late and not quantifier else NOTHING
+            if quantifier or not late:
+                return NOTHING
+            word = next(m for m in re.finditer(r"\S+", spaced) if m[0] == found[0])
+            return Parsed(found[0], "vlmevalkit_letter", word.span())
         if found or len(text) > 2 * sum(map(len, self.texts)):
             return NOTHING
         lowered = text.lower()
         pairs = zip(choices, self.texts, strict=False)
-        held = [choice for choice, option in pairs if option and option.lower() in lowered]
-        return _the(choices, held, "vlmevalkit_letter")
+        held = {c: option.lower() for c, option in pairs if option and option.lower() in lowered}
+        if len(held) != 1:
+            return NOTHING
+        ((choice, option),) = held.items()
+        at = lowered.index(option)
+        span = Traced.raw(text).lower().span(at, at + len(option))
+        return Parsed(choice, "vlmevalkit_letter", span)
 
 
 @configurable
@@ -117,9 +153,11 @@ class NaturalBench:
         if first is None:
             return NOTHING
         said = first[0].casefold()
-        return _the(choices, [c for c in choices if c.casefold() == said], "first_word")
+        found = [c for c in choices if c.casefold() == said]
+        return _the(choices, found, "first_word", first.span())
 
 
-def _the(choices: Sequence[str], found: Sequence[str], rule: str) -> Parsed:
+def _the(choices: Sequence[str], found: Sequence[str], rule: str, span: Span | None) -> Parsed:
     """Return the one choice found; nothing where there are none or several."""
-    return Parsed(found[0], rule) if len(set(found)) == 1 and found[0] in choices else NOTHING
+    one = len(set(found)) == 1 and found[0] in choices
+    return Parsed(found[0], rule, span) if one else NOTHING

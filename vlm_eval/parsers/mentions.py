@@ -42,7 +42,8 @@ class Mentions:
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the list, rule ``mentions``, or ``no_mention`` where it is empty.
 
-        Where there are choices, a list that is none of them is no answer.
+        Where there are choices, a list that is none of them is no answer. There is no span: what is
+        mentioned is mentioned in several places, and dictionaries are taken apart.
         """
         if not without_reasoning(text).strip():
             return Parsed(None, "none")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from vlm_eval.core.options import configurable
 from vlm_eval.core.text import without_reasoning
-from vlm_eval.core.types import Parsed
+from vlm_eval.core.types import Parsed, Span
 from vlm_eval.data.answers.numbers import WORDS, as_number, numbers, spelled, value_of
-from vlm_eval.parsers.text import trim
+from vlm_eval.parsers.places import unreasoned_place
+from vlm_eval.parsers.text import trimmed
 
 
 @configurable
@@ -36,37 +38,65 @@ class Number:
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the number or word; see the class for the rules."""
         clean = without_reasoning(text).translate(_NARROW)
-        answer, rule = self._find(clean)
-        if answer is None:
+        found = self._find(clean)
+        if found is None:
             return Parsed(None, "none")
+        place = unreasoned_place(text, found.span)
         if choices:
-            same = [choice for choice in choices if self._same(choice, answer)]
-            return Parsed(same[0], rule) if len(same) == 1 else Parsed(None, "none")
-        return Parsed(answer if isinstance(answer, str) else spelled(answer), rule)
+            same = [choice for choice in choices if self._same(choice, found.answer)]
+            return Parsed(same[0], found.rule, place) if len(same) == 1 else Parsed(None, "none")
+        plain = found.answer if isinstance(found.answer, str) else spelled(found.answer)
+        return Parsed(plain, found.rule, place)
 
-    def _find(self, text: str) -> tuple[Decimal | str | None, str]:
+    def _find(self, text: str) -> _Found | None:
         whole = self._whole(text)
         if whole is not None:
-            return whole, "exact"
-        groups = [group for group in _BRACES.findall(text) if group.strip()]
-        if groups:
-            content = self._whole(groups[-1])
-            return (_only(groups[-1]) if content is None else content), "braces"
-        return _only(text), "only"
+            return whole._replace(rule="exact")
+        groups = [match for match in _BRACES.finditer(text) if match[1].strip()]
+        if not groups:
+            return _only(text, "only")
+        content, offset = groups[-1][1], groups[-1].start(1)
+        found = self._whole(content) or _only(content, "braces")
+        if found is None:
+            return None
+        start, end = found.span
+        return _Found(found.answer, "braces", (offset + start, offset + end))
 
-    def _whole(self, text: str) -> Decimal | str | None:
-        bare = trim(text.strip(" *`\"'$"))
-        number = as_number(text.strip(" *`\"'${}().!\n"))
+    def _whole(self, text: str) -> _Found | None:
+        span = _within(text, _within(text, (0, len(text)), _AROUND))
+        number = as_number(text[slice(*span)])
         if number is not None:
-            return number
-        word = bare.casefold()
+            return _Found(number, "whole", span)
+        start, end = _within(text, (0, len(text)), " *`\"'$")
+        first, last = trimmed(text[start:end])
+        span = start + first, start + last
+        word = text[slice(*span)].casefold()
         if word in WORDS:
-            return Decimal(WORDS.index(word))
-        return next((known for known in self.words if known.casefold() == word), None)
+            return _Found(Decimal(WORDS.index(word)), "whole", span)
+        known = next((known for known in self.words if known.casefold() == word), None)
+        return None if known is None else _Found(known, "whole", span)
 
     def _same(self, choice: str, answer: Decimal | str) -> bool:
         found = as_number(choice) if isinstance(answer, Decimal) else choice.casefold()
         return found == (answer if isinstance(answer, Decimal) else answer.casefold())
+
+
+class _Found(NamedTuple):
+    """A number or word, the rule, and where it stands."""
+
+    answer: Decimal | str
+    rule: str
+    span: Span
+
+
+_AROUND = " *`\"'${}().!\n"
+
+
+def _within(text: str, span: Span, around: str | None = None) -> Span:
+    """Return a span without the blanks, or these characters, at its ends."""
+    stretch = text[slice(*span)]
+    start = span[0] + len(stretch) - len(stretch.lstrip(around))
+    return start, start + len(stretch.strip(around))
 
 
 _NARROW = str.maketrans("０１２３４５６７８９｛｝", "0123456789{}")
@@ -74,10 +104,13 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _NOT = re.compile(r"(?:\bnot|n['’]t|\bnever|\bthan) $")
 
 
-def _only(text: str) -> Decimal | None:
-    values = set()
+def _only(text: str, rule: str) -> _Found | None:
+    """Return the one number of a text; of several mentions the first."""
+    found: _Found | None = None
     for match in numbers(text):
-        values.add(value_of(match))
-        if len(values) > 1 or _NOT.search(text[max(0, match.start() - 8) : match.start()].lower()):
+        value = value_of(match)
+        denied = _NOT.search(text[max(0, match.start() - 8) : match.start()].lower())
+        if denied or (found is not None and found.answer != value):
             return None
-    return values.pop() if values else None
+        found = found or _Found(value, rule, match.span())
+    return found

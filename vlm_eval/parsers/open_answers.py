@@ -7,16 +7,19 @@ answers can be equal. Where the task has choices the answer is the choice of tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from vlm_eval.core.options import configurable
-from vlm_eval.core.text import without_reasoning
-from vlm_eval.core.types import Parsed
+from vlm_eval.core.text import spans_without_reasoning, without_reasoning
+from vlm_eval.core.types import Parsed, Span
 from vlm_eval.data.answers.forms import FORMS, lower
 from vlm_eval.data.answers.mmmu import candidates
 from vlm_eval.data.answers.numbers import spelled
 from vlm_eval.data.answers.vqa import Variant
 from vlm_eval.parsers.letter import Letter
+from vlm_eval.parsers.places import Traced
 
 NOTHING = Parsed(None, "none")
 
@@ -85,7 +88,8 @@ class MmmuOpen:
 
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the phrases joined by ``; ``, rule ``phrases``; none of an empty text."""
-        return whole_text(text, choices, _phrases, "phrases")
+        # The phrases stand in several places.
+        return replace(whole_text(text, choices, _phrases, "phrases"), place=None)
 
 
 def _phrases(text: str) -> str:
@@ -96,11 +100,19 @@ def _phrases(text: str) -> str:
 
 
 def whole_text(text: str, choices: Sequence[str], form: Callable[[str], str], rule: str) -> Parsed:
-    """Return a text, less its reasoning, in a form; or the one choice that has the same form."""
+    """Return a text, less its reasoning, in a form; or the one choice that has the same form.
+
+    What was read is all of it, in one piece unless reasoning stands within.
+    """
     answer = form(without_reasoning(text))
     if not answer:
         return NOTHING
     if not choices:
-        return Parsed(answer, rule)
+        return Parsed(answer, rule, partial(_whole, text))
     same = [choice for choice in choices if form(choice) == answer]
-    return Parsed(same[0], rule) if len(same) == 1 else NOTHING
+    return Parsed(same[0], rule, partial(_whole, text)) if len(same) == 1 else NOTHING
+
+
+def _whole(text: str) -> Span | None:
+    pieces = [(a, b) for a, b in spans_without_reasoning(text) if text[a:b].strip()]
+    return Traced.raw(text).keep(pieces).whole() if len(pieces) == 1 else None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vlm_eval.core.options import configurable
 from vlm_eval.core.types import Parsed
+from vlm_eval.parsers.places import Traced, place
 from vlm_eval.parsers.text import normalise
-from vlm_eval.parsers.yes_no import YesNo
+from vlm_eval.parsers.yes_no import YesNo, spelled
 
 _WORD = re.compile(r"\w+(?:['-]\w+)*")
 _NEGATIONS = frozenset({"no", "not", "none", "cannot"})
@@ -46,7 +48,10 @@ class RePope:
         """Return the choice."""
         low = text.lower()
         word = next((word for word in ("yes", "no") if word in low), None)
-        return _named(word, choices, "repope")
+        if word is None:
+            return Parsed(None, "none")
+        at = low.index(word)
+        return spelled(choices, word, "repope", Traced.raw(text).lower().span(at, at + len(word)))
 
 
 @configurable
@@ -58,7 +63,7 @@ class LmmsPope:
 
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the choice."""
-        return _named(text.lower().strip(), choices, "lmms_pope")
+        return spelled(choices, text.lower().strip(), "lmms_pope", Traced.raw(text).whole())
 
 
 @configurable
@@ -71,7 +76,7 @@ class VlmEvalKitYesNo:
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the choice."""
         found = YesNo(policy="vlmeval")(text, choices)
-        return found if found.answer is None else Parsed(found.answer, "vlmevalkit_yes_no")
+        return found if found.answer is None else replace(found, rule="vlmevalkit_yes_no")
 
 
 @configurable
@@ -88,20 +93,17 @@ class PopeCanonical:
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the choice."""
         clean = normalise(text)
-        words = [word.lower() for word in _WORD.findall(clean)]
-        first = words[0] if words else ""
+        words = [(match[0].lower(), match.span()) for match in _WORD.finditer(clean)]
+        first = words[0][0] if words else ""
         if first in ("yes", "no") and not _OFFERED.match(clean):
-            return _named(first, choices, "leading")
-        said = {_meaning(word) for word in words} - {None}
-        return _named(said.pop() if len(said) == 1 else None, choices, "only")
+            return spelled(choices, first, "leading", place(text, words[0][1]))
+        said = [(meaning, span) for word, span in words if (meaning := _meaning(word))]
+        if len({meaning for meaning, _ in said}) != 1:
+            return Parsed(None, "none")
+        return spelled(choices, said[0][0], "only", place(text, said[0][1]))
 
 
 def _meaning(word: str) -> str | None:
     if word == "yes":
         return "yes"
     return "no" if word in _NEGATIONS or word.endswith("n't") else None
-
-
-def _named(word: str | None, choices: Sequence[str], rule: str) -> Parsed:
-    named = [choice for choice in choices if choice.strip().casefold() == word]
-    return Parsed(named[0], rule) if named else Parsed(None, "none")

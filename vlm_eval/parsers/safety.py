@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from vlm_eval.core.options import configurable
 from vlm_eval.core.text import without_reasoning
-from vlm_eval.core.types import Parsed
+from vlm_eval.core.types import Parsed, Span
+from vlm_eval.parsers.places import Place, normalised, place, unreasoned_place
 from vlm_eval.parsers.text import final_statement, has_alternative, index, negated, normalise
 
 SAFE, UNSAFE = "safe", "unsafe"
@@ -85,18 +87,23 @@ class Safety:
 
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the choice; none also where the choices have no such word."""
-        word, rule = _decide(text)
-        named = [choice for choice in choices if choice.strip().casefold() == word]
-        return Parsed(named[0], rule) if named else Parsed(None, "none")
+        found, rule, where = _decide(text)
+        named = [choice for choice in choices if choice.strip().casefold() == found]
+        return Parsed(named[0], rule, where) if named else Parsed(None, "none")
 
 
-def _decide(text: str) -> tuple[str | None, str]:
-    fields = {_field(match) for match in _FIELD.finditer(without_reasoning(text))}
+def _decide(text: str) -> tuple[str | None, str, Place]:
+    fields = list(_FIELD.finditer(without_reasoning(text)))
     if fields:
-        return (fields.pop() if len(fields) == 1 else None), "decision"
+        if len({_field(match) for match in fields}) > 1:
+            return None, "decision", None
+        return _field(fields[0]), "decision", unreasoned_place(text, fields[0].span("value"))
     clean = normalise(text)
     stated = _stated(clean)
-    return stated if stated is not None else (_explicit(clean), "explicit")
+    if stated is not None:
+        return stated[0], stated[1], place(text, stated[2]) if stated[0] else None
+    word, where = _explicit(clean, text)
+    return word, "explicit", where
 
 
 def _field(match: re.Match[str]) -> str | None:
@@ -106,24 +113,26 @@ def _field(match: re.Match[str]) -> str | None:
     return UNSAFE if value in _NEGATIVE else None
 
 
-def _stated(clean: str) -> tuple[str | None, str] | None:
-    """Return what a leading or final yes or no says; None if there is neither."""
+def _stated(clean: str) -> tuple[str | None, str, Span | None] | None:
+    """Return what a leading or final yes or no says, and where; None if there is neither."""
     start = _start(clean, 0)
     repeated = _REPEATED.match(clean, start)
     first = _YES_NO.match(clean, _start(clean, repeated.end()) if repeated else start)
     if first is not None:
         if has_alternative(clean, first, _YES_NO):
-            return None, "none"
+            return None, "none", None
         end = _SENTENCE_END.search(clean, first.end() + 2)
         sentence = clean[first.end() : end.start() if end else len(clean)]
         word = (SAFE, UNSAFE)[index(first)]
-        contradicted = _said(sentence) - {word}
-        return (None if contradicted else _committed(word, sentence)), "leading"
+        contradicted = _said(sentence).keys() - {word}
+        return (None if contradicted else _committed(word, sentence)), "leading", first.span()
     statement = final_statement(clean, _YES_NO)
     if statement is None:
         return None
-    named = None if statement.name is None else (SAFE, UNSAFE)[statement.name]
-    return _committed(named, clean), "answer"
+    if statement.name is None:
+        return None, "answer", None
+    word = (SAFE, UNSAFE)[statement.name.number]
+    return _committed(word, clean), "answer", statement.name.span
 
 
 def _start(clean: str, at: int) -> int:
@@ -141,20 +150,29 @@ def _committed(word: str | None, sentence: str) -> str | None:
     return None if hedged else word
 
 
-def _explicit(clean: str) -> str | None:
-    sentences = [match[0] for match in _SENTENCES.finditer(clean)]
-    body = "".join(sentence for sentence in sentences if not sentence.endswith("?"))
+def _explicit(clean: str, text: str) -> tuple[str | None, Place]:
+    stated = [match.span() for match in _SENTENCES.finditer(clean) if not match[0].endswith("?")]
+    body = "".join(clean[start:end] for start, end in stated)
     if _CONDITION.search(body):
-        return None
+        return None, None
     found = _said(body)
-    return _committed(found.pop(), body) if len(found) == 1 else None
+    if len(found) != 1:
+        return None, None
+    ((word, span),) = found.items()
+    return _committed(word, body), partial(_among, stated, span, text)
 
 
-def _said(text: str) -> set[str]:
-    """Return what the words safe and unsafe say in a text, both if it says both."""
-    found: set[str] = set()
+def _among(stated: Sequence[Span], span: Span, text: str) -> Span | None:
+    """Return where a stretch of these sentences of the normalised text stands in the raw text."""
+    traced = normalised(text)
+    return None if traced is None else traced.keep(stated).span(*span)
+
+
+def _said(text: str) -> dict[str, Span]:
+    """Return what the words safe and unsafe say in a text, both if it says both, and where."""
+    found: dict[str, Span] = {}
     for match in _WORDS.finditer(text):
-        found.add((SAFE, UNSAFE)[index(match) ^ int(negated(text, match))])
+        found.setdefault((SAFE, UNSAFE)[index(match) ^ int(negated(text, match))], match.span())
         if len(found) > 1:
             break
     return found

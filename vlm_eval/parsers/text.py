@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vlm_eval.core.text import without_reasoning as without_reasoning
 
@@ -21,11 +22,24 @@ _MARKUP = re.compile(
     r"""[*`"$#]|\\[()\[\]]"""  # emphasis, code, quotes, headings, formula brackets
     r"|(?<![^\W_])_|_(?![^\W_])|(?<!\w)'|'(?!\w)"  # _ and ' that are not inside a word
 )
-_TYPOGRAPHIC = str.maketrans(dict.fromkeys("‘’‛", "'") | dict.fromkeys("“”„‟«»", '"'))
+TYPOGRAPHIC: dict[int, str] = str.maketrans(
+    dict.fromkeys("‘’‛", "'") | dict.fromkeys("“”„‟«»", '"')
+)
 _EDGES = " \n.,:;!?()[]{}<>'-–—"
 # The Stream-Safe Text Format (Unicode Annex 15) allows 30 combining marks in a row: more than any
 # language uses, and normalising is quadratic in their number.
 _MARKS_IN_A_ROW = 30
+
+STEPS = (
+    # \textbf{\text{X}} is nested; deeper nesting is not seen in answers.
+    (_LATEX_TEXT, r"\1"),
+    (_LATEX_TEXT, r"\1"),
+    (_LATEX_TEXT, r"\1"),
+    (_MARKUP, ""),
+    (re.compile(r"[^\S\n]+"), " "),
+    (re.compile(r" ?\n[ \n]*"), "\n"),
+)
+"""What :func:`normalise` replaces, in order, after the characters are folded."""
 
 
 def normalise(text: str) -> str:
@@ -35,12 +49,10 @@ def normalise(text: str) -> str:
     it, where it was not opened), compatibility characters are folded (NFKC), Markdown, quotation
     marks and LaTeX text commands are stripped, and each run of blanks is one blank or line end.
     """
-    clean = _nfkc(without_reasoning(text)).translate(_TYPOGRAPHIC)
-    for _ in range(3):  # \textbf{\text{X}} is nested; deeper nesting is not seen in answers
-        clean = _LATEX_TEXT.sub(r"\1", clean)
-    clean = _MARKUP.sub("", clean)
-    clean = re.sub(r"[^\S\n]+", " ", clean)
-    return re.sub(r" ?\n[ \n]*", "\n", clean).strip()
+    clean = _nfkc(without_reasoning(text)).translate(TYPOGRAPHIC)
+    for pattern, template in STEPS:
+        clean = pattern.sub(template, clean)
+    return clean.strip()
 
 
 def trim(text: str) -> str:
@@ -48,17 +60,26 @@ def trim(text: str) -> str:
     return text.strip(_EDGES)
 
 
+def trimmed(text: str) -> tuple[int, int]:
+    """Return where the text without the punctuation around it starts and ends."""
+    start = len(text) - len(text.lstrip(_EDGES))
+    return start, start + len(trim(text))
+
+
 def _nfkc(text: str) -> str:
     if text.isascii():
         return text
-    kept: list[str] = []
+    return unicodedata.normalize("NFKC", "".join(text[i] for i in few_marks(text)))
+
+
+def few_marks(text: str) -> Iterator[int]:
+    """Yield the places of the characters that are kept: of a long row of marks only the first."""
     marks = 0
-    for character in text:
+    for i, character in enumerate(text):
         mark = unicodedata.combining(unicodedata.normalize("NFKD", character)[0])
         marks = marks + 1 if mark else 0
         if marks <= _MARKS_IN_A_ROW:
-            kept.append(character)
-    return unicodedata.normalize("NFKC", "".join(kept))
+            yield i
 
 
 def names_pattern(spellings: Sequence[Sequence[str]]) -> re.Pattern[str]:
@@ -157,11 +178,23 @@ def has_alternative(text: str, match: re.Match[str], names: re.Pattern[str]) -> 
     return other is not None and index(other) != index(match)
 
 
+class Name(NamedTuple):
+    """Which name a text mentions, and where."""
+
+    number: int
+    span: tuple[int, int]
+
+    @classmethod
+    def of(cls, match: re.Match[str]) -> Name:
+        """Return the name that a pattern of :func:`names_pattern` found."""
+        return cls(index(match), match.span())
+
+
 @dataclass(frozen=True)
 class Statement:
     """An explicit final answer: which name (None if it is none of them), and by which rule."""
 
-    name: int | None
+    name: Name | None
     rule: str
 
 
@@ -193,10 +226,19 @@ def final_statement(text: str, names: re.Pattern[str]) -> Statement | None:
         if statement:
             last = marker.start(), statement
     for box in _BOXED.finditer(text):
-        content = trim(box[1])
-        if content and (last is None or box.start() > last[0]):
-            last = box.start(), Statement(only_name(content, names), "boxed")
+        if trim(box[1]) and (last is None or box.start() > last[0]):
+            last = box.start(), _boxed(box, names)
     return last[1] if last else None
+
+
+def _boxed(box: re.Match[str], names: re.Pattern[str]) -> Statement:
+    first, end = trimmed(box[1])
+    found = only_name(box[1][first:end], names)
+    if found is None:
+        return Statement(None, "boxed")
+    offset = box.start(1) + first
+    start, stop = found.span
+    return Statement(Name(found.number, (offset + start, offset + stop)), "boxed")
 
 
 def _marked(text: str, marker: re.Match[str], names: re.Pattern[str]) -> Statement | None:
@@ -208,14 +250,17 @@ def _marked(text: str, marker: re.Match[str], names: re.Pattern[str]) -> Stateme
     if name is None or _is_ordinary(text, name):
         return None
     clean = not (_AFTER.match(text, name.end()) or has_alternative(text, name, names))
-    return Statement(index(name) if clean else None, "answer")
+    return Statement(Name.of(name) if clean else None, "answer")
 
 
-def only_name(text: str, names: re.Pattern[str]) -> int | None:
-    """Return the one name that the text mentions, None if there are two or it is negated."""
-    found: int | None = None
+def only_name(text: str, names: re.Pattern[str]) -> Name | None:
+    """Return the one name that the text mentions, None if there are two or one is negated.
+
+    Of several mentions the first.
+    """
+    found: Name | None = None
     for match in mentions(text, names):
-        if found not in (None, index(match)) or negated(text, match):
+        if (found is not None and found.number != index(match)) or negated(text, match):
             return None
-        found = index(match)
+        found = found or Name.of(match)
     return found

@@ -47,16 +47,23 @@ class VlmBias:
 class LmmsVlmBias:
     """What lmms-eval compares (task ``vlms_are_biased``): *all* digits of the answer, joined.
 
-    ``2 and 3`` is 23. An answer without digits is itself, stripped of braces and lower-cased.
+    ``2 and 3`` is 23, which stands in no one place and has no span. An answer without digits is
+    itself, stripped of braces and lower-cased.
     """
 
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the digits; see the class."""
-        digits = "".join(re.findall(r"[0-9]", text))
-        if digits:
-            return _among(Parsed(digits, "digits"), choices)
+        runs = list(re.finditer(r"[0-9]+", text))
+        if runs:
+            digits = "".join(run[0] for run in runs)
+            span = runs[0].span() if len(runs) == 1 else None
+            return _among(Parsed(digits, "digits", span), choices)
         bare = text.strip().lower().strip("{}").strip()
-        return _among(Parsed(bare, "text"), choices) if bare else Parsed(None, "none")
+        if not bare:
+            return Parsed(None, "none")
+        inner = text.strip().strip("{}").strip()
+        start = text.index(inner)
+        return _among(Parsed(bare, "text", (start, start + len(inner))), choices)
 
 
 def _among(parsed: Parsed, choices: Sequence[str]) -> Parsed:

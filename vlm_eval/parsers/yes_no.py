@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
+from functools import partial
+from typing import Literal, TypeAlias
 
 from vlm_eval.core.options import configurable
-from vlm_eval.core.types import Parsed
-from vlm_eval.data.answers.vqa import without_punctuation
+from vlm_eval.core.types import Parsed, Span
+from vlm_eval.data.answers.vqa import PERIOD, punctuation, without_punctuation
 from vlm_eval.parsers.label import whole
+from vlm_eval.parsers.places import Place, Traced, place, unreasoned
 from vlm_eval.parsers.text import (
+    Name,
     final_statement,
     has_alternative,
     index,
     normalise,
     trim,
+    trimmed,
     without_reasoning,
 )
 
@@ -51,41 +56,50 @@ class YesNo:
     def __call__(self, text: str, choices: Sequence[str]) -> Parsed:
         """Return the choice; none also where the choices have no such word."""
         literal = _LITERAL.get(self.policy)
-        word: str | None
-        rule: str = self.policy
         if literal is not None:
-            word = literal(text)
-        else:
-            clean = normalise(text)
-            word, rule = _leading(clean)
-            if word is None and self.policy == "strict":
-                word, rule = _elsewhere(clean, text)
-        named = [choice for choice in choices if choice.strip().casefold() == word]
-        return Parsed(named[0], rule) if named else Parsed(None, "none")
+            word, place_ = literal(text)
+            return spelled(choices, word, self.policy, place_)
+        clean = normalise(text)
+        name, rule = _leading(clean)
+        if name is None and self.policy == "strict":
+            name, rule = _elsewhere(clean)
+            if rule == "none" and (field := _json_field(text)) is not None:
+                return spelled(choices, field, "json", partial(_json_place, text, field))
+            if rule == "none":
+                name, rule = _only(clean)
+        if name is None:
+            return Parsed(None, "none")
+        found = spelled(choices, _WORDS[name.number], rule)
+        return found if found.answer is None else replace(found, place=place(text, name.span))
 
 
-def _leading(clean: str) -> tuple[str | None, str]:
+def spelled(choices: Sequence[str], word: str | None, rule: str, place: Place = None) -> Parsed:
+    """Return the choice that is so spelled in small letters, nothing if none is."""
+    named = [choice for choice in choices if choice.strip().casefold() == word]
+    return Parsed(named[0], rule, place) if named else Parsed(None, "none")
+
+
+def _leading(clean: str) -> tuple[Name | None, str]:
     exact = whole(trim(clean), _WORDS)
     if exact is not None:
-        return _WORDS[exact], "exact"
+        return Name(exact, trimmed(clean)), "exact"
     start = len(clean) - len(clean.lstrip(" \n.,:;!?()[]{}<>'-–—"))
     first = _ANSWERS.match(clean, start)
     if first is None or has_alternative(clean, first, _ANSWERS):
         return None, "none"
-    return _WORDS[index(first)], "leading"
+    return Name.of(first), "leading"
 
 
-def _elsewhere(clean: str, text: str) -> tuple[str | None, str]:
+def _elsewhere(clean: str) -> tuple[Name | None, str]:
     statement = final_statement(clean, _ANSWERS)
-    if statement is not None:
-        return (None if statement.name is None else _WORDS[statement.name]), statement.rule
-    field = _json_field(text)
-    if field is not None:
-        return field, "json"
+    return (None, "none") if statement is None else (statement.name, statement.rule)
+
+
+def _only(clean: str) -> tuple[Name | None, str]:
     found = list(_ANSWERS.finditer(clean))
-    words = {_WORDS[index(match)] for match in found}
     denied = any(clean.endswith(("not ", "Not "), 0, match.start()) for match in found)
-    return (words.pop(), "only") if len(words) == 1 and not denied else (None, "none")
+    alike = len({index(match) for match in found}) == 1
+    return (Name.of(found[0]), "only") if alike and not denied else (None, "none")
 
 
 def _json_field(text: str) -> str | None:
@@ -101,19 +115,48 @@ def _json_field(text: str) -> str | None:
     return answers.pop() if len(answers) == 1 else None
 
 
-def _naturalbench(text: str) -> str | None:
+# A value that is the word alone.
+_VALUE = re.compile(r""":\s*"[^"\w]*(yes|no)[^"\w]*\"""", re.IGNORECASE)
+
+
+def _json_place(text: str, word: str) -> Span | None:
+    """Return where the word is a value for the first time; None where it is escaped."""
+    kept = unreasoned(text)
+    values = (m for m in _VALUE.finditer(kept.text) if m[1].lower() == word)
+    value = next(values, None)
+    return None if value is None else kept.span(*value.span(1))
+
+
+_Literal: TypeAlias = tuple[str | None, Place]
+
+
+def _naturalbench(text: str) -> _Literal:
     first = re.search(r"\b(yes|no)\b", text, re.IGNORECASE)
-    return first[1].lower() if first else None
+    return (first[1].lower(), first.span(1)) if first else (None, None)
 
 
-def _vlmeval(text: str) -> str | None:
+def _vlmeval(text: str) -> _Literal:
     found = set(without_punctuation(text.lower()).split()) & set(_WORDS)
-    return found.pop() if len(found) == 1 else None
+    if len(found) != 1:
+        return None, None
+    (word,) = found
+    return word, partial(_vlmeval_place, text, word)
 
 
-def _pope(text: str) -> str:
-    tokens = text.split(".")[0].replace(",", "").split(" ")
-    return "no" if {"No", "not", "no"} & set(tokens) else "yes"
+def _vlmeval_place(text: str, word: str) -> Span | None:
+    lowered = Traced.raw(text).lower()
+    bare = lowered.translate(punctuation(lowered.text)).sub(PERIOD, "")
+    at = next(m for m in re.finditer(r"\S+", bare.text) if m[0] == word)
+    return bare.span(*at.span())
+
+
+def _pope(text: str) -> _Literal:
+    """A "no" is read in one place; a "yes" in none."""
+    for token in re.finditer("[^ ]+", text.split(".")[0]):
+        if token[0].replace(",", "") in ("No", "not", "no"):
+            start = token.start() + len(token[0]) - len(token[0].lstrip(","))
+            return "no", (start, start + len(token[0].strip(",")))
+    return "yes", None
 
 
 _LITERAL = {"naturalbench": _naturalbench, "vlmeval": _vlmeval, "pope": _pope}

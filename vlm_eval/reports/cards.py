@@ -25,6 +25,16 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Resolution:
+    """A size in pixels, whether the model reads it, and if so only the middle of the image."""
+
+    width: int
+    height: int
+    read: bool
+    part: bool
+
+
+@dataclass(frozen=True)
 class Option:
     """One scored option: its text, log-likelihood, and share among the options (softmax)."""
 
@@ -101,6 +111,8 @@ class Card:
         The distinct prompts.
     differs
         Whether any tile can show a difference to the baseline's picture.
+    resolutions
+        What the pictures are: each size, and whether it is the model's, once.
     """
 
     sample: Sample
@@ -111,6 +123,7 @@ class Card:
     tiles: tuple[Tile, ...]
     prompts: tuple[Prompt, ...]
     differs: bool
+    resolutions: tuple[Resolution, ...]
 
 
 def card(
@@ -146,6 +159,7 @@ def card(
     along = max(varied, key=lambda name: (_redraws(sample, name), len(factors[name])), default=None)
     trials = _side_by_side(sample.trials, factors, along)
     same = len({said.record.images for said in trials}) == 1 and len(trials) > 1
+    shared = _shown(trials[0], trials[0], pictures) if same else ()
     tiles = tuple(
         Tile(
             said=said,
@@ -168,10 +182,11 @@ def card(
         gold=golds.pop() if len(golds) == 1 else None,
         slices=_only(fields, slices),
         fields={name: value for name, value in fields.items() if name not in slices},
-        shared=_shown(trials[0], trials[0], pictures) if same else (),
+        shared=shared,
         tiles=tiles,
         prompts=_prompts(sample, varied),
         differs=any(shown.base is not None for tile in tiles for shown in tile.pictures),
+        resolutions=_resolutions([*shared, *(one for tile in tiles for one in tile.pictures)]),
     )
 
 
@@ -217,7 +232,7 @@ def _base(
 
 
 def _shown(said: Said, base: Said, pictures: Mapping[str, Picture]) -> tuple[Shown, ...]:
-    """Return a trial's pictures that are at hand, each with the baseline's if equal in size."""
+    """Return a trial's pictures that are at hand, each with the baseline's if alike in size."""
     others = base.record.images
     found = []
     for i, key in enumerate(said.record.images):
@@ -225,16 +240,26 @@ def _shown(said: Said, base: Said, pictures: Mapping[str, Picture]) -> tuple[Sho
         if picture is None:
             continue
         other = pictures.get(others[i]) if i < len(others) and others[i] != key else None
-        same_size = other and (other.width, other.height) == (picture.width, picture.height)
-        found.append(Shown(picture, other if same_size else None))
+        alike = other and _size(other) == _size(picture)
+        found.append(Shown(picture, other if alike else None))
     return tuple(found)
+
+
+def _size(picture: Picture) -> tuple[int, int, bool]:
+    return picture.width, picture.height, picture.read
+
+
+def _resolutions(shown: Iterable[Shown]) -> tuple[Resolution, ...]:
+    found = (one.picture for one in shown)
+    return tuple(dict.fromkeys(Resolution(p.width, p.height, p.read, p.part) for p in found))
 
 
 def _span(said: Said) -> tuple[int, int] | None:
     """Return what the parser says it read or, if it does not say, the answer's one occurrence."""
     answer, raw = said.scored.answer, said.record.raw
-    if said.scored.span is not None or not answer or raw is None:
-        return said.scored.span
+    span = None if said.scored.parsed is None else said.scored.parsed.span
+    if span is not None or not answer or raw is None:
+        return span
     found = re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", raw, re.IGNORECASE)
     spans = [match.span() for match in islice(found, 2)]
     return spans[0] if len(spans) == 1 else None

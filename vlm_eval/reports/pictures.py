@@ -1,15 +1,19 @@
 """The pictures that a model was shown, made again from the task's own data.
 
 A run folder holds digests of images, not images. The task and the place of its data are in
-``run.json``; a picture is shown only if its digest is the recorded one, so it is what the model
-saw, before the model's own processor. Where the data is not at hand any more there are none.
+``run.json``; a picture is shown only if its digest is the recorded one. It is then brought to the
+size at which the model reads it, if the record tells that size; else it is as the model was sent
+it. Where the data is not at hand any more there are none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
+
+from PIL import Image, ImageOps
 
 from vlm_eval.core.errors import VlmEvalError
 from vlm_eval.core.types import ImageRef
@@ -20,14 +24,30 @@ from vlm_eval.tasks.rendering import FIRST_ANSWER
 from vlm_eval.tasks.task import Task
 from vlm_eval.tasks.trials import make_trial, samples
 
+LARGEST = 8192  # pixels a side; what says that it is larger is drawn as sent
+
 
 @dataclass(frozen=True)
 class Picture:
-    """A stored image: its path in the site and its size in pixels."""
+    """A stored image.
+
+    Attributes
+    ----------
+    path
+        In the site.
+    width, height
+        In pixels.
+    read
+        Whether it has the size at which the model reads it; else it is as sent.
+    part
+        Whether it is the middle of what was sent, because the model sees no more.
+    """
 
     path: str
     width: int
     height: int
+    read: bool = False
+    part: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,28 +102,30 @@ def draw(
     place
         Where the data lies now, as ``--data`` takes it; None to look where it lay.
     """
-    keys = {key for sample in wanted for said in sample.trials for key in said.record.images}
-    if not keys:
+    sizes = _sizes(wanted)
+    if not sizes:
         return NONE
     task_with_data, why = with_data(task, manifest, place)
     if task_with_data is None:
         return Gallery({}, 0, (f"No pictures: {why}",))
     pictures: dict[str, Picture] = {}
     broken: list[str] = []
+    crops = manifest["model"].get("center_crop") is True
     try:
         for image in _images(task_with_data, manifest["seed"], wanted):
-            if image.key in keys and image.key not in pictures:
+            if image.key in sizes and image.key not in pictures:
                 try:
-                    pictures[image.key] = _stored(image, site)
+                    size = sizes[image.key]
+                    pictures[image.key] = _stored(image.load(), size, site, crops=crops)
                 except VlmEvalError as error:
                     broken.append(str(error))
     except VlmEvalError as error:
         broken.append(str(error))
-    missing = len(keys) - len(pictures)
+    missing = len(sizes) - len(pictures)
     notes = []
     if missing:
         first = f" ({broken[0]})" if broken else ""
-        notes.append(f"{missing:,} of {len(keys):,} pictures could not be made again{first}.")
+        notes.append(f"{missing:,} of {len(sizes):,} pictures could not be made again{first}.")
     return Gallery(pictures, len(wanted), tuple(notes))
 
 
@@ -121,6 +143,23 @@ def _images(task: Task, seed: int, wanted: Sequence[Sample]) -> Iterator[ImageRe
             return
 
 
-def _stored(image: ImageRef, site: Site) -> Picture:
-    loaded = image.load()
-    return Picture(site.image(loaded), *loaded.size)
+def _sizes(wanted: Sequence[Sample]) -> dict[str, tuple[int, int] | None]:
+    """Return every image, with the size at which the model reads it as far as a record tells it."""
+    found: dict[str, tuple[int, int] | None] = {}
+    for sample in wanted:
+        for said in sample.trials:
+            images, sizes = said.record.images, said.record.image_sizes or ()
+            for key, size in zip_longest(images, sizes[: len(images)]):
+                found[key] = found.get(key) or size
+    return found
+
+
+def _stored(
+    image: Image.Image, size: tuple[int, int] | None, site: Site, *, crops: bool
+) -> Picture:
+    if size is None or not all(0 < side <= LARGEST for side in size):
+        return Picture(site.image(image), *image.size)
+    resample = Image.Resampling.BICUBIC
+    part = crops and image.width * size[1] != image.height * size[0]
+    seen = ImageOps.fit(image, size, resample) if part else image.resize(size, resample)
+    return Picture(site.image(seen), *size, read=True, part=part)

@@ -11,10 +11,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
 PLOT_WIDTH, PLOT_HEIGHT = 180, 18  # of an interval in a table row, pixels
+LABEL = 34  # between the labels of its axis, at least
 CURVE_WIDTH, CURVE_HEIGHT = 570, 240
 
 NAME_HEIGHT = 13  # between the names of two curves
@@ -138,7 +140,10 @@ def axis(span: tuple[float, float], *, signed: bool = False, width: int = PLOT_W
     """Return the axis that heads a column of `interval_plot`, labelled in percent."""
     x = Scale(*span, 6, width - 6)
     parts = []
-    for tick in ticks(*span, at_most=4):
+    marks = ticks(*span, at_most=4)
+    if any(x(right) - x(left) < LABEL for left, right in pairwise(marks)):
+        marks = ticks(*span, at_most=3)
+    for tick in marks:
         at = x(tick)
         anchor = "start" if at < 18 else "end" if at > width - 18 else "middle"
         text = _percent(tick, signed=signed)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from vlm_eval.core.errors import RunError
-from vlm_eval.core.types import Answer, Condition, Failure, Outcome
+from vlm_eval.core.types import Answer, Condition, Failure, Outcome, Parsed
 from vlm_eval.core.values import value
 from vlm_eval.parsers.base import Parser
 from vlm_eval.scorers.base import Scorer
@@ -30,8 +30,8 @@ class Scored:
     parser_rule
         The rule that found it: a parser's; for scored options ``argmax``, ``tie`` (no answer) or
         ``tie_first`` (the first of the tied); empty for a failure.
-    span
-        Start and end of the answer in the generated text, if it has one.
+    parsed
+        What the parser said, with the place of the answer in the generated text; None without one.
     literal_answer, literal_rule
         What the paper's own parser made of the same text; None without one.
     also
@@ -45,7 +45,7 @@ class Scored:
 
     answer: str | None
     parser_rule: str
-    span: tuple[int, int] | None = None
+    parsed: Parsed | None = field(default=None, compare=False, repr=False)
     literal_answer: str | None = None
     literal_rule: str | None = None
     also: Mapping[str, str | None] = field(default_factory=dict)
@@ -167,7 +167,7 @@ def _score_text(
     return Scored(
         parsed.answer,
         parsed.rule,
-        parsed.span,
+        parsed,
         literal_answer=None if paper is None else paper.answer,
         literal_rule=None if paper is None else paper.rule,
         also=also,

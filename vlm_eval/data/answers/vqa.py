@@ -54,7 +54,7 @@ CONTRACTIONS = _one_apostrophe_less()
 because the text is in lower case by then, and are left out."""
 
 _DIGIT_COMMA = re.compile(r"\d,\d")
-_PERIOD = re.compile(r"\.(?!\d)")
+PERIOD = re.compile(r"\.(?!\d)")
 
 
 def normalise_vqa(text: str, variant: Variant = "vqav2") -> str:
@@ -83,9 +83,16 @@ def without_punctuation(text: str) -> str:
     >>> without_punctuation("Yes, it is: a dog.")
     'Yes it is: a dog'
     """
+    return PERIOD.sub("", text.translate(punctuation(text)))
+
+
+def punctuation(text: str) -> dict[int, str]:
+    """Return what becomes of each mark of a text: nothing, or a blank.
+
+    All marks of a kind go where one stands beside a blank; all marks, if a comma joins digits.
+    """
     number = _DIGIT_COMMA.search(text) is not None
-    clean = text
-    for mark in PUNCTUATION:
-        beside_blank = f"{mark} " in text or f" {mark}" in text
-        clean = clean.replace(mark, "" if number or beside_blank else " ")
-    return _PERIOD.sub("", clean)
+    return {
+        ord(mark): "" if number or f"{mark} " in text or f" {mark}" in text else " "
+        for mark in PUNCTUATION
+    }
