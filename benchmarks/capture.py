@@ -11,6 +11,7 @@ other work on the machine can only add to them. Beside it the median of the rati
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -21,26 +22,16 @@ from vlm_eval.models.registry import load_model
 
 TASK = """\
 task: captured
-version: 1.0.0
-title: A task whose states are kept
-data: {source: scenes, count: COUNT, questions: 4}
-sample_id: "{{ scene_id }}-{{ object | replace(' ', '_') }}"
-cluster: "{{ scene_id }}"
+include: _captured.yaml
+data: {count: COUNT}
 factors: {blur: [none, weak, strong], wording: [plain, polite]}
 image:
   transform:
     - {name: gaussian_blur, kernel: 3, when: "blur == 'weak'"}
     - {name: gaussian_blur, kernel: 9, when: "blur == 'strong'"}
-prompt:
-  content:
-    - {image: image}
-    - text: "{{ 'Please: ' if wording == 'polite' }}is there a {{ object }}? Yes or No."
-output: {kind: choice, choices: ["Yes", "No"]}
-gold: "{{ present }}"
-parser: {name: yes_no}
-metrics: [accuracy]
 capture: {sites: [SITES], layers: all, norm: both, samples: null}
 """
+SHARED = Path(__file__).with_name("_captured.yaml")
 SITES = {
     "prompt_last": "prompt_last",
     "prompt_last, vision_mean, vision_grid (energy)": "prompt_last, vision_mean, vision_grid",
@@ -62,6 +53,7 @@ def main() -> None:
         text = TASK.replace("COUNT", str(arguments.scenes)).replace("SITES", sites)
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "captured.yaml").write_text(text)
+            shutil.copy(SHARED, folder)
             asked = {"model": arguments.model, "output": arguments.output}
             measure(Path(folder), capture=True, **asked)  # warms up
             pairs, size = [], 0

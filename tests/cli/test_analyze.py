@@ -84,6 +84,7 @@ def test_a_model_is_evaluated_first_if_asked(write, folder, plugin, capsys) -> N
         (["counting", "run", "--limit", "3"], "--limit is about a new run"),
         (["counting", "run", "--options", "device=cuda"], "write --device"),
         (["attack", "run", "--options", "modes=[]"], "analysis attack: modes must be distinct"),
+        (["coherence", "run", "--options", "cutoffs=[0.5,0.1]"], "cutoffs must rise"),
         (["probe", "run"], "capture: {sites:"),
         (["attack", "run"], "does not show its inside"),
         (["spectrum", "run", "--options", "factor=blurr"], "blurr"),

@@ -18,7 +18,8 @@ def apply(transforms: Sequence[Transform], ref: ImageRef, seed: int) -> ImageRef
 
     The new key is a digest of the old key and of every transform's class and options, and of its
     seed where it uses one; two samples that blur the same image alike share the result. An identity
-    gets a new key too, so that a control is asked and not answered from the baseline.
+    gets a new key too, so that a control is a request of its own; a backend may see that its pixels
+    are those of the baseline.
 
     Parameters
     ----------

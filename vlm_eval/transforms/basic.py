@@ -17,7 +17,7 @@ from vlm_eval.transforms.severity import Kernel
 
 @configurable
 class Identity:
-    """The same pixels: a control that measures how much asking again changes."""
+    """The same pixels: a control that shows how much asking again changes, if at all."""
 
     uses_seed: ClassVar[bool] = False
 
