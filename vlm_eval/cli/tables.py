@@ -23,7 +23,7 @@ from vlm_eval.runner.results import Counts, GroupResult, Results, TaskResult
 from vlm_eval.stats.results import Comparison, Estimate
 
 # Rows of a table without --full, so that a task fits a screen or two; tasks with tables at all.
-ESTIMATES, COMPARISONS, TASKS, NOTES = 40, 16, 5, 4
+ESTIMATES, COMPARISONS, TASKS, NOTES = 30, 16, 5, 4
 Number = TypeVar("Number", Estimate, Comparison)
 
 

@@ -20,6 +20,8 @@ Level: TypeAlias = str | int | float | bool
 Condition: TypeAlias = Mapping[str, Level]
 Span: TypeAlias = tuple[int, int]
 """Start and end in a text, the end not included."""
+Place: TypeAlias = Span | Callable[[], Span | None] | None
+"""A span, or a function that finds it, see :class:`Parsed`."""
 
 
 def condition_key(condition: Condition) -> str:
@@ -278,7 +280,7 @@ class Parsed:
 
     answer: str | None
     rule: str
-    place: Span | Callable[[], Span | None] | None = field(default=None, compare=False, repr=False)
+    place: Place = field(default=None, compare=False, repr=False)
 
     @cached_property
     def span(self) -> Span | None:

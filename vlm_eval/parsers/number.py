@@ -64,6 +64,8 @@ class Number:
 
     def _whole(self, text: str) -> _Found | None:
         span = _within(text, _within(text, (0, len(text)), _AROUND))
+        if _POINT.fullmatch(text, max(0, span[0] - 2), span[0] + 1):
+            span = span[0] - 1, span[1]
         number = as_number(text[slice(*span)])
         if number is not None:
             return _Found(number, "whole", span)
@@ -89,6 +91,7 @@ class _Found(NamedTuple):
     span: Span
 
 
+_POINT = re.compile(r"[^.]?\.[0-9]")
 _AROUND = " *`\"'${}().!\n"
 
 

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TypeAlias
 
 from vlm_eval.core.text import spans_without_reasoning
-from vlm_eval.core.types import Span
+from vlm_eval.core.types import Place, Span
 from vlm_eval.parsers.text import STEPS, TYPOGRAPHIC, few_marks
-
-Place: TypeAlias = Span | Callable[[], Span | None] | None
-"""A span, or what finds it, see :class:`~vlm_eval.core.types.Parsed`."""
 
 Step: TypeAlias = tuple[re.Pattern[str], str]
 """A pattern that matches no empty text, and what replaces it: a text, or its group as ``\\1``."""

@@ -8,8 +8,8 @@ from functools import partial
 
 from vlm_eval.core.options import configurable
 from vlm_eval.core.text import without_reasoning
-from vlm_eval.core.types import Parsed, Span
-from vlm_eval.parsers.places import Place, normalised, place, unreasoned_place
+from vlm_eval.core.types import Parsed, Place, Span
+from vlm_eval.parsers.places import normalised, place, unreasoned_place
 from vlm_eval.parsers.text import final_statement, has_alternative, index, negated, normalise
 
 SAFE, UNSAFE = "safe", "unsafe"

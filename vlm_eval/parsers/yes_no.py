@@ -10,10 +10,10 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from vlm_eval.core.options import configurable
-from vlm_eval.core.types import Parsed, Span
+from vlm_eval.core.types import Parsed, Place, Span
 from vlm_eval.data.answers.vqa import PERIOD, punctuation, without_punctuation
 from vlm_eval.parsers.label import whole
-from vlm_eval.parsers.places import Place, Traced, place, unreasoned
+from vlm_eval.parsers.places import Traced, place, unreasoned
 from vlm_eval.parsers.text import (
     Name,
     final_statement,

@@ -257,7 +257,7 @@ def _resolutions(shown: Iterable[Shown]) -> tuple[Resolution, ...]:
 def _span(said: Said) -> tuple[int, int] | None:
     """Return what the parser says it read or, if it does not say, the answer's one occurrence."""
     answer, raw = said.scored.answer, said.record.raw
-    span = None if said.scored.parsed is None else said.scored.parsed.span
+    span = said.scored.span
     if span is not None or not answer or raw is None:
         return span
     found = re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", raw, re.IGNORECASE)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from vlm_eval.core.errors import RunError
-from vlm_eval.core.types import Answer, Condition, Failure, Outcome, Parsed
+from vlm_eval.core.types import Answer, Condition, Failure, Outcome, Parsed, Place, Span
 from vlm_eval.core.values import value
 from vlm_eval.parsers.base import Parser
 from vlm_eval.scorers.base import Scorer
@@ -30,8 +30,9 @@ class Scored:
     parser_rule
         The rule that found it: a parser's; for scored options ``argmax``, ``tie`` (no answer) or
         ``tie_first`` (the first of the tied); empty for a failure.
-    parsed
-        What the parser said, with the place of the answer in the generated text; None without one.
+    place
+        Where the answer stands in the generated text, as :class:`~vlm_eval.core.types.Parsed` has
+        it.
     literal_answer, literal_rule
         What the paper's own parser made of the same text; None without one.
     also
@@ -45,11 +46,16 @@ class Scored:
 
     answer: str | None
     parser_rule: str
-    parsed: Parsed | None = field(default=None, compare=False, repr=False)
+    place: Place = field(default=None, compare=False, repr=False)
     literal_answer: str | None = None
     literal_rule: str | None = None
     also: Mapping[str, str | None] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def span(self) -> Span | None:
+        """Start and end of the answer in the generated text, if it stands in one place."""
+        return Parsed(self.answer, self.parser_rule, self.place).span
 
 
 Judge: TypeAlias = Callable[[str | None], Mapping[str, float]]
@@ -167,7 +173,7 @@ def _score_text(
     return Scored(
         parsed.answer,
         parsed.rule,
-        parsed,
+        parsed.place,
         literal_answer=None if paper is None else paper.answer,
         literal_rule=None if paper is None else paper.rule,
         also=also,
