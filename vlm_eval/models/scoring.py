@@ -62,11 +62,11 @@ class Scoring:
     def forward(self, jobs: Sequence[Job]) -> list[list[dict[int, float]]]:
         """Return, for each job and row, the scores of the options that are read from the row."""
         rows = [row for job in jobs for row in job.rows]
+        if jobs[0].prefix:
+            self._sharing.prove(self._forward, jobs[0])
         for row in rows:
             if not self._sharing.causal and len(row.tokens) > row.encoded.start:
                 self._check_causal(row)
-        if jobs[0].prefix:
-            self._sharing.prove(self._forward, jobs[0])
         with watching(self._watch) as states:
             if jobs[0].prefix and self._sharing.shares:
                 sums = self._shared(jobs, states)

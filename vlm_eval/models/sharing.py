@@ -136,7 +136,8 @@ class Sharing:
             if wrong:
                 self._step_down(fault)
             else:
-                self.proven = True
+                # A prefix that is computed without what follows it can only then be the same.
+                self.proven = self.causal = True
 
     def _last_logits(self, forward: Forward, job: Job) -> Tensor:
         """Return the logits after each row at the present level. Shape (rows, vocabulary)."""
