@@ -292,11 +292,19 @@ def test_wrong_arguments_are_refused_before_any_process(cli, tasks, tmp_path, op
     assert not (tmp_path / "run").exists()
 
 
-def test_torchrun(start, cli, tasks, tmp_path, numbers) -> None:
-    """Processes that a launcher has started; one that is asked for its own is refused."""
+LAUNCHERS = {
+    "torchrun": "-m torch.distributed.run --standalone --nproc_per_node 2",
+    "accelerate": "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1"
+    " --mixed_precision no --dynamo_backend no --main_process_port 0",
+}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_launchers(start, cli, tasks, tmp_path, numbers, launcher) -> None:
+    """Processes that a launcher has started, by the commands of docs/parallel.md."""
     assert cli(*arguments(tasks, tmp_path / "whole")).status == 0
     folder = tmp_path / "run"
-    by = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    by = LAUNCHERS[launcher].split()
     out, err = ended(start(*arguments(tasks, folder, delay=0.02), by=by))
     assert out.count("mock:fail=0.1 on toy") == 1
     assert "600 of 600 trials (100 %)" in err
