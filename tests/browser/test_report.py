@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -230,7 +231,10 @@ def test_everything_is_reached_with_the_keyboard(visit) -> None:
 def test_the_command_can_be_copied(visit) -> None:
     page = visit("index.html")
     page.click("button[data-copy]")
-    page.locator("button[data-copy]", has_text="Cop").wait_for()
+    page.locator("button[data-copy]", has_text=re.compile("^(Copied|Press Ctrl-C)$")).wait_for()
+    if page.locator("button[data-copy]").inner_text() == "Press Ctrl-C":
+        selected = page.evaluate("getSelection().toString()")
+        assert selected.strip() == page.locator("#command").inner_text().strip()
 
 
 def test_print_shows_no_controls(visit) -> None:

@@ -77,11 +77,11 @@ class Letter:
             return Parsed(None, "none")
         if self.policy == "ranked":
             return self._ranked(text, clean, choices)
-        return self._strict(text, _DISCOURSE.sub("", clean), choices)
+        return self._strict(text, _DISCOURSE.sub("", clean), choices, names_pattern(forms))
 
-    def _strict(self, text: str, clean: str, choices: Sequence[str]) -> Parsed:
-        forms = _forms([trim(choice) or choice for choice in choices])
-        names = names_pattern(forms)
+    def _strict(
+        self, text: str, clean: str, choices: Sequence[str], names: re.Pattern[str]
+    ) -> Parsed:
         statement = final_statement(clean, names)
         if statement is not None:
             return parsed(text, statement.name, choices, statement.rule, _UNDISCOURSED)

@@ -19,7 +19,7 @@ from vlm_eval.runner.again import with_data
 from vlm_eval.runner.captures import CaptureIndex, RunStates
 from vlm_eval.runner.folder import RunFolder, to_json, write_atomic
 from vlm_eval.runner.records import RecordIndex
-from vlm_eval.runner.rows import scored_row
+from vlm_eval.runner.rows import Rows
 from vlm_eval.runner.summarise import tasks_of
 from vlm_eval.tasks.rendering import FIRST_ANSWER
 from vlm_eval.tasks.task import Task
@@ -122,10 +122,10 @@ def open_study(
     """Return a task of a run as an analysis sees it; one without a name writes nowhere."""
     manifest = folder.manifest()
     entry = manifest["tasks"][task.name]
-    index = RecordIndex(folder.records)
+    index, made = RecordIndex(folder.records), Rows(task)
     rows = tuple(
         sorted(
-            (scored_row(task, record) for record in index.of_task(task.name)),
+            (made.of(record)[0] for record in index.of_task(task.name)),
             key=lambda row: (row.sample_id, condition_key(row.condition)),
         )
     )
