@@ -4,9 +4,9 @@
 
 Runs the group ``vlm-fix`` (110,400 trials) and a quarter of it, each in a process of its own, and
 prints for each phase CPU microseconds a trial and trials a second, and the peak memory of the
-process, which shows what memory grows by. CPU time, since other work on the machine does not enter
-it. The mock's own time is counted apart. ``--processes 2`` adds a run of the whole command with so
-many ranks: wall time, start-up included.
+process at the end of each, which shows what memory grows by. CPU time, since other work on the
+machine does not enter it. The mock's own time is counted apart. ``--processes 2`` adds a run of the
+whole command with so many ranks: wall time, start-up included.
 """
 
 from __future__ import annotations
@@ -34,19 +34,20 @@ PHASES = ("plan", "execute", "mock", "summarise")
 
 
 class Clocked(Mock):
-    """A mock that keeps the CPU time of its own work, and of when it is asked to describe itself.
+    """A mock that keeps the CPU time of its own work, and the state when it is asked of itself.
 
-    A run asks for the description when planning ends and again when the last answer is there.
+    A run asks for the description when planning ends and again when the last answer is there. What
+    is kept then are the CPU time and the peak memory so far, in bytes.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.seconds = 0.0
-        self.described: list[float] = []
+        self.described: list[tuple[float, int]] = []
 
     def describe(self) -> Mapping[str, Any]:
         """Return what a mock says of itself."""
-        self.described.append(time.process_time())
+        self.described.append((time.process_time(), _peak()))
         return super().describe()
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
@@ -92,12 +93,16 @@ def main() -> None:
             print(
                 f"| {run['trials']:,} | {phase} | {seconds:.1f} | {1e6 / rate:.0f} | {rate:,.0f} |"
             )
-    print("\n| trials | peak memory, MB |", "|---|---|", sep="\n")
+    print(
+        "\n| trials | peak memory, MB: when planned | when asked | at the end |",
+        end="\n|---|---|---|---|\n",
+    )
     for run in found:
-        print(f"| {run['trials']:,} | {run['peak'] / 2**20:.0f} |")
+        print(f"| {run['trials']:,} |", *(f"{peak / 2**20:.1f} |" for peak in run["peaks"]))
     if len(found) > 1:
         first, last = found[0], found[-1]
-        growth = (last["peak"] - first["peak"]) / (last["trials"] - first["trials"])
+        more = last["trials"] - first["trials"]
+        growth = (last["peaks"][-1] - first["peaks"][-1]) / more
         print(f"\nPeak memory grows by {growth:.0f} bytes a trial.")
     if arguments.processes:
         wall = _command(arguments.processes)
@@ -114,7 +119,7 @@ def measure(boards: int) -> dict[str, Any]:
             model, TASKS, limit=boards, output_path=Path(folder) / "run", progress=False
         )
         ended = time.process_time()
-    planned, answered = model.described[0], model.described[-1]
+    (planned, peak_planned), (answered, peak_asked) = model.described[0], model.described[-1]
     seconds = {
         "plan": planned - began,
         "execute": answered - planned - model.seconds,
@@ -123,8 +128,11 @@ def measure(boards: int) -> dict[str, Any]:
         "all but mock": ended - began - model.seconds,
     }
     trials = sum(task.counts.trials for task in results.tasks)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"trials": trials, "seconds": seconds, "peak": peak}
+    return {"trials": trials, "seconds": seconds, "peaks": [peak_planned, peak_asked, _peak()]}
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _in_process(boards: int) -> dict[str, Any]:
