@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vlm_eval.metrics.table import Coded
 from vlm_eval.stats.clusters import Clusters
 
 SAMPLES = [{"id": "1", "game": "reversi"}, {"id": "2", "game": "connect4"}, {"id": "3"}]
@@ -24,9 +23,10 @@ def test_a_split_has_every_row_once_where_its_values_are(table) -> None:
     assert replace(table, rows=()).split("game") == {}
 
 
-def test_a_column_is_the_value_of_each_row(table) -> None:
+def test_codes_give_the_value_of_each_row(table) -> None:
     for name in ("rule", "game", "absent"):
-        assert table.column(name) == [row.value(name) for row in table.rows]
+        values, codes = table.codes(name)
+        assert [values[code] for code in codes] == [row.value(name) for row in table.rows]
 
 
 def test_the_first_trial_that_is_there_twice_is_named(table) -> None:
@@ -50,7 +50,7 @@ def test_arrays_of_a_part_are_those_of_its_rows_however_it_was_made(table) -> No
         assert made.has_score("margin").tolist() == ["margin" in row.scores for row in made.rows]
         assert made.failed.tolist() == [row.failed for row in made.rows]
         values, codes = made.codes("game")
-        assert [values[code] for code in codes] == made.column("game")
+        assert [values[code] for code in codes] == [row.value("game") for row in made.rows]
         expected = Clusters.of(row.cluster for row in made.rows)
         assert made.clusters().index.tolist() == expected.index.tolist()
         assert made.clusters().sizes.tolist() == expected.sizes.tolist()
@@ -70,12 +70,6 @@ def test_what_is_derived_is_computed_once_of_the_whole(table) -> None:
     assert part.derived("length", lengths).tolist() == [1, 1, 1]
     assert table.derived("length", lengths).tolist() == [1] * 6
     assert calls == [6]
-
-
-def test_values_that_cannot_be_hashed_are_coded_by_what_they_say() -> None:
-    values, codes = Coded.of([["a"], None, ["a"], {"b": 1}])
-    assert codes.tolist() == [0, 1, 0, 2]
-    assert list(values) == [["a"], None, {"b": 1}]
 
 
 def test_a_mask_and_groups_say_where_rows_are(table) -> None:

@@ -13,6 +13,13 @@ def test_partition_is_numbered_by_sorted_names() -> None:
     assert clusters.totals(np.array([1.0, 2.0, 3.0, 4.0])).tolist() == [2.0, 4.0, 4.0]
 
 
+def test_a_partition_by_numbers_has_clusters_in_their_order_and_none_that_is_empty() -> None:
+    clusters = Clusters.numbered(np.array([7, 2, 7, 9]))
+    assert clusters.index.tolist() == [1, 0, 1, 2]
+    assert clusters.sizes.tolist() == [1, 2, 1]
+    assert Clusters.numbered(np.array([], dtype=np.intp)).count == 0
+
+
 def test_no_rows_have_no_clusters() -> None:
     clusters = Clusters.of([])
     assert (clusters.count, clusters.rows) == (0, 0)

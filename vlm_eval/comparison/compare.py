@@ -17,7 +17,7 @@ from vlm_eval.metrics.pairing import Side, answer_for, two_sides
 from vlm_eval.metrics.table import Table, TableRow
 from vlm_eval.runner.folder import RunFolder
 from vlm_eval.runner.records import Record, RecordIndex
-from vlm_eval.runner.rows import Rows
+from vlm_eval.runner.rows import scored_row
 from vlm_eval.runner.summarise import tasks_of
 from vlm_eval.stats.multiplicity import adjust_family
 from vlm_eval.stats.paired import compare as compare_pairs
@@ -201,8 +201,7 @@ def _only(records: dict[Key, Record], samples: set[str]) -> dict[Key, Record]:
 
 def _rows(task: Task, records: Mapping[Key, Record], score: str) -> dict[Key, TableRow]:
     """Return the scored rows that have the score, or failed."""
-    made = Rows(task)
-    rows = {key: made.of(record)[0] for key, record in sorted(records.items())}
+    rows = {key: scored_row(task, record) for key, record in sorted(records.items())}
     known = {name for row in rows.values() for name in row.scores}
     if known and score not in known:
         hint = did_you_mean(score, known)

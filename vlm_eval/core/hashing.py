@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+SHORT = "V16"  # the type of short digests in an array
+
 _CANONICAL = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
@@ -39,14 +41,18 @@ def digest_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def short_digest(text: str) -> bytes:
+    """Return the first 16 bytes of a text's SHA-256, for use in memory."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
 def record_key(
     task: str, sample_id: str, condition: Mapping[str, str | int | float | bool], request_hash: str
 ) -> bytes:
     """Return the identity of a trial's record, 16 bytes. It is for use in memory."""
     levels = _levels(tuple(condition.items()), tuple(map(type, condition.values())))
     # Lengths, so that no two lists of texts make the same text.
-    text = f"{len(task)} {len(sample_id)} {task}{sample_id}{request_hash} {levels}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+    return short_digest(f"{len(task)} {len(sample_id)} {task}{sample_id}{request_hash} {levels}")
 
 
 @lru_cache(maxsize=1024)

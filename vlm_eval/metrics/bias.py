@@ -77,7 +77,7 @@ class PriorBias:
             part = table.where(**{self.factor: level})
             by_group = [(place, rows) for place, rows in slices(part, (self.group,)) if place]
             means = [mean_score(rows, name) for _, rows in by_group]
-            names = [frozenset(row.cluster for row in rows.rows) for _, rows in by_group]
+            names = [frozenset(rows.attribute("cluster").present) for _, rows in by_group]
             whole = {self.factor: level}
             found = [
                 (name, mean_score(part, name), whole),

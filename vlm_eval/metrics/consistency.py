@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from vlm_eval.core.options import configurable
-from vlm_eval.core.types import Level, condition_key
+from vlm_eval.core.types import Level
 from vlm_eval.metrics.checks import check_level, check_trials
+from vlm_eval.metrics.pairing import ABSENT, pair_numbers
 from vlm_eval.metrics.slices import By, slices
-from vlm_eval.metrics.table import Result, Table, TableRow
-from vlm_eval.stats.clusters import Clusters
+from vlm_eval.metrics.table import Result, Table
+from vlm_eval.stats.clusters import IntArray
 from vlm_eval.stats.mean import clustered_mean
 from vlm_eval.stats.paired import paired_mean
 
@@ -53,14 +54,14 @@ class OrderConsistency:
 
     def _of(self, table: Table, where: Mapping[str, Level]) -> Iterator[Result]:
         levels = table.factors[self.factor]
-        whole = [rows for rows in self._by_question(table) if len(rows) == len(levels)]
-        right = np.array([[row.scores[self.score] for row in rows] for rows in whole], float)
-        right = right.reshape(-1, len(levels))
-        clusters = Clusters.of(rows[0].cluster for rows in whole)
+        whole = self._questions(table)
+        right = table.score(self.score)[whole]
+        clusters = table.clusters(whole[:, 0])
         suffix = self.score.removeprefix("accuracy")
         mean = clustered_mean((right == 1).all(axis=1).astype(float), clusters)
-        compared = bool(whole) and all(
-            row.logprobs is not None and row.token_counts is None for rows in whole for row in rows
+        compared = bool(len(whole)) and all(
+            row.logprobs is not None and row.token_counts is None
+            for row in table.take(whole.ravel()).rows
         )
         coins = 1 if compared else len(levels)
         chance = None if table.chance is None else table.chance**coins
@@ -69,12 +70,16 @@ class OrderConsistency:
             bias = paired_mean(right[:, 1], right[:, 0], clusters).scaled(0.5)
             yield bias.estimate(f"position_bias{suffix}", where, signed=True)
 
-    def _by_question(self, table: Table) -> Iterable[list[TableRow]]:
-        """Return the scored trials that differ in the order alone, in the order of its levels."""
-        found: dict[tuple[str, str], list[TableRow]] = {}
-        for level in table.factors[self.factor]:
-            for row in table.rows:
-                if row.condition[self.factor] == level and self.score in row.scores:
-                    rest = {k: v for k, v in row.condition.items() if k != self.factor}
-                    found.setdefault((row.sample_id, condition_key(rest)), []).append(row)
-        return found.values()
+    def _questions(self, table: Table) -> IntArray:
+        """Return the places of the scored trials that differ in the order alone.
+
+        Shape (questions, levels); questions that lack a level are left out.
+        """
+        levels, scored = table.codes(self.factor), table.has_score(self.score)
+        _, question = np.unique(pair_numbers(table, self.factor), return_inverse=True)
+        found = np.full((question.max(initial=-1) + 1, len(table.factors[self.factor])), ABSENT)
+        for column, level in enumerate(table.factors[self.factor]):
+            there = np.flatnonzero(scored & levels.equal(level))
+            found[question[there], column] = there
+        whole: IntArray = found[(found != ABSENT).all(axis=1)]
+        return whole

@@ -26,7 +26,7 @@ from vlm_eval.core.types import Level
 from vlm_eval.metrics.accuracy import mean_score
 from vlm_eval.metrics.checks import check_level, check_trials
 from vlm_eval.metrics.paired import compare_levels
-from vlm_eval.metrics.pairing import Sides, answer_for, join_sides, unparsed
+from vlm_eval.metrics.pairing import Sides, answers_for, join_sides, unparsed
 from vlm_eval.metrics.slices import By, crossed, slices
 from vlm_eval.metrics.table import Result, Table
 from vlm_eval.stats.clusters import BoolArray, IntArray
@@ -77,7 +77,7 @@ class Fixation:
         for where, part in _configurations(table, self.game):
             games = [(game, rows) for game, rows in slices(part, (self.game,)) if game]
             found = [self._measure(rows) for _, rows in games] or [self._measure(part)]
-            clusters = [frozenset(row.cluster for row in rows.rows) for _, rows in games]
+            clusters = [frozenset(rows.attribute("cluster").present) for _, rows in games]
             for name, place in found[0]:
                 mean = macro_mean([means[name, place] for means in found], clusters)
                 macro = f"{name}_macro" if name == self.score else name
@@ -150,9 +150,8 @@ class Fixation:
         """Return in which rows the answer names the salient player."""
 
         def make(whole: Table) -> BoolArray:
-            return np.array(
-                [answer_for(row, self.score) == row.value(self.salient) for row in whole.rows], bool
-            )
+            answers, salient = answers_for(whole, self.score), whole.codes(self.salient)
+            return answers.same(salient)
 
         return table.derived(("names", self.score, self.salient), make)
 

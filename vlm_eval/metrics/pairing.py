@@ -9,7 +9,8 @@ import numpy as np
 
 from vlm_eval.core.errors import DataError
 from vlm_eval.core.types import Level, condition_key
-from vlm_eval.metrics.table import Coded, Table, TableRow
+from vlm_eval.metrics.columns import Coded
+from vlm_eval.metrics.table import Table, TableRow
 from vlm_eval.stats.clusters import BoolArray, IntArray
 from vlm_eval.stats.pairs import Pairs
 
@@ -62,7 +63,7 @@ def join_sides(table: Table, factor: str, score: str, baseline: Level, level: Le
     about = table.failed | table.has_score(score)
     levels = table.codes(factor)
     one, other = (np.flatnonzero(about & levels.equal(side)) for side in (baseline, level))
-    number = _pair_numbers(table, factor)
+    number = pair_numbers(table, factor)
     joined = number if table.partial else _rests(table, factor)
     shared = np.intersect1d(joined[one], joined[other])
     if table.partial or len(shared):
@@ -88,7 +89,7 @@ def aligned(table: Table, factor: str, score: str, sides: Sides) -> Pairs:
         row, its = table.rows[one[place]], table.rows[other[place]]
         raise DataError(
             f"its cluster is {row.cluster!r} on one side and {its.cluster!r} on the other",
-            where=f"pair {_pair_ids(table, factor)[one[place]]!r}",
+            where=f"pair {_pair_id(table, factor, one[place])!r}",
             hint="let `cluster` depend on the sample only, not on the condition",
         )
     one, other = joined.part(~(table.failed[one] | table.failed[other]))
@@ -114,12 +115,16 @@ def two_sides(
     table: Table, factor: str, score: str, baseline: Level, level: Level
 ) -> tuple[Side, Side]:
     """Return the baseline's trials and the level's, each by pair id, joined as by `join_sides`."""
-    ids = _pair_ids(table, factor)
-    one, other = (
-        {ids[i]: table.rows[i] for i in side if i != ABSENT}
-        for side in join_sides(table, factor, score, baseline, level)
-    )
-    return one, other
+    rests = _rest_keys(table, factor)
+
+    def of(places: IntArray) -> Side:
+        there = places[places != ABSENT]
+        ids = map(rests.values.__getitem__, rests.codes[there].tolist())
+        rows = table.take(there).rows
+        return {(row.sample_id, rest): row for row, rest in zip(rows, ids, strict=True)}
+
+    one, other = join_sides(table, factor, score, baseline, level)
+    return of(one), of(other)
 
 
 def unparsed(table: Table, score: str) -> BoolArray:
@@ -138,6 +143,18 @@ def answer_for(row: TableRow, score: str) -> str | None:
     return row.also.get(score.removeprefix("accuracy_"), row.answer)
 
 
+def answers_for(table: Table, score: str) -> Coded:
+    """Return the same of each row of a table."""
+    if score.endswith("_literal"):
+        return table.attribute("literal")
+    answers, also = table.attribute("answer"), table.attribute("also")
+    name = score.removeprefix("accuracy_")
+    named = also.where(lambda parsed: name in parsed)
+    if not named.any():
+        return answers
+    return Coded([parsed.get(name) for parsed in also.values], also.codes).either(named, answers)
+
+
 def score_suffix(score: str) -> str:
     """Return what is added to a result's name to tell whose score it is: nothing for the task's.
 
@@ -151,40 +168,41 @@ def _answers(table: Table, score: str) -> IntArray:
     """Return the answer that a score is about, coded; `ABSENT` where nothing could be parsed."""
 
     def make(whole: Table) -> IntArray:
-        answers = [answer_for(row, score) for row in whole.rows]
-        coded = Coded.of(answers)
-        nothing = np.array([value is None for value in coded.values], bool)
-        return np.where(nothing, ABSENT, np.arange(len(nothing)))[coded.codes]
+        answers = answers_for(whole, score)
+        nothing = np.array([value is None for value in answers.values], bool)
+        return np.where(nothing, ABSENT, np.arange(len(nothing)))[answers.codes]
 
     return table.derived(("answers", score), make)
 
 
-def _pair_ids(table: Table, factor: str) -> list[PairId]:
-    """Return the pair id of each row."""
+def _rest_keys(table: Table, factor: str) -> Coded:
+    """Return the printed condition of each row without the factor."""
     others = [name for name in table.factors if name != factor]
-    distinct = {id(row.condition): row.condition for row in table.rows}
-    rests = {
-        number: condition_key({name: levels[name] for name in others if name in levels})
-        for number, levels in distinct.items()
-    }
-    return [(row.sample_id, rests[id(row.condition)]) for row in table.rows]
+    conditions = table.attribute("condition")
+    keys = [
+        condition_key({name: levels[name] for name in others if name in levels})
+        for levels in conditions.values
+    ]
+    return Coded(keys, conditions.codes).merged()
+
+
+def _pair_id(table: Table, factor: str, place: int) -> PairId:
+    samples, rests = table.attribute("sample_id"), _rest_keys(table, factor)
+    return samples.values[samples.codes[place]], rests.values[rests.codes[place]]
 
 
 def _rests(table: Table, factor: str) -> IntArray:
     """Return a number for each row that tells its condition without the factor."""
-    return table.derived(
-        ("rests", factor), lambda whole: Coded.of(id_[1] for id_ in _pair_ids(whole, factor)).codes
-    )
+    return table.derived(("rests", factor), lambda whole: _rest_keys(whole, factor).codes)
 
 
-def _pair_numbers(table: Table, factor: str) -> IntArray:
-    """Return the number of each row's pair id, in the order of the sorted ids."""
+def pair_numbers(table: Table, factor: str) -> IntArray:
+    """Return a number for each row that tells its pair, in the order of the sorted ids."""
 
     def make(whole: Table) -> IntArray:
-        ids = Coded.of(_pair_ids(whole, factor))
-        rank = np.empty(len(ids.values), dtype=np.intp)
-        rank[sorted(range(len(rank)), key=lambda i: repr(ids.values[i]))] = np.arange(len(rank))
-        return rank[ids.codes]
+        rests = _rest_keys(whole, factor)
+        sample, rest = whole.attribute("sample_id").ranks(repr), rests.ranks(repr)
+        return sample * len(rests.values) + rest
 
     return table.derived(("pairs", factor), make)
 

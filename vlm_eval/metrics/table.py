@@ -2,86 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from vlm_eval.core.capture import Captured
 from vlm_eval.core.registry import Registry
-from vlm_eval.core.types import Condition, Level, condition_keys
-from vlm_eval.core.values import value
+from vlm_eval.core.types import Level, condition_key
+from vlm_eval.metrics.columns import Coded
+from vlm_eval.metrics.rows import TableRow, TableRows
 from vlm_eval.stats.clusters import BoolArray, Clusters, FloatArray, IntArray
 from vlm_eval.stats.results import Comparison, Estimate
 
+__all__ = ["METRICS", "Metric", "Result", "States", "Table", "TableRow"]
+
 Result: TypeAlias = Estimate | Comparison
 Array: TypeAlias = npt.NDArray[Any]
-
-
-@value(frozen=True, slots=True)
-class TableRow:
-    """One scored trial.
-
-    Attributes
-    ----------
-    sample_id, cluster, condition
-        Identity of the trial, and what it shares randomness with.
-    fields
-        The JSON-able fields of the sample under this condition, for slices (game, category).
-    gold
-        The right answer.
-    answer
-        The parsed answer; None if unparsed or failed.
-    scores
-        Per-trial scores by name; ``accuracy`` is 1.0 when the answer equals the gold answer and
-        0.0 otherwise, unparsed included. Empty when the trial failed.
-    failed
-        Whether the model gave no answer at all. Failed trials carry no score and drop their pair.
-    choices, logprobs, token_counts
-        The options and their log-likelihoods, where options were scored.
-    image_tokens
-        How many tokens stood for the images in the prompt; None if the backend could not tell.
-    parser_rule
-        The parser rule that fired.
-    literal
-        What the paper's own parser made of the same text: answer (None if nothing), where the task
-        has one and text was generated; absent otherwise (see ``scores["accuracy_literal"]``).
-    also
-        The same of each other parser that the task names, by its name
-        (see ``scores["accuracy_NAME"]``).
-    text
-        The generated text, unchanged; None where options were scored or the trial failed.
-    request
-        The hash of what the model was asked, by which captured states are found.
-    """
-
-    sample_id: str
-    cluster: str
-    condition: Condition
-    fields: Mapping[str, Any]
-    gold: str
-    answer: str | None
-    scores: Mapping[str, float]
-    failed: bool = False
-    choices: tuple[str, ...] | None = None
-    logprobs: tuple[float, ...] | None = None
-    token_counts: tuple[int, ...] | None = None
-    image_tokens: int | None = None
-    parser_rule: str = ""
-    literal: str | None = None
-    also: Mapping[str, str | None] = field(default_factory=dict)
-    text: str | None = None
-    request: str = ""
-
-    def value(self, name: str) -> Level | None:
-        """Return a factor level or, failing that, a field of this row."""
-        if name in self.condition:
-            return self.condition[name]
-        found: Level | None = self.fields.get(name)
-        return found
 
 
 class States(Protocol):
@@ -92,46 +32,13 @@ class States(Protocol):
         ...
 
 
-class Coded(NamedTuple):
-    """One value a row, each value written once: that of row i is ``values[codes[i]]``.
-
-    Attributes
-    ----------
-    values
-        Distinct values; some may be of no row.
-    codes
-        Shape (rows,).
-    """
-
-    values: Sequence[Any]
-    codes: IntArray
-
-    @classmethod
-    def of(cls, column: Iterable[Any]) -> Coded:
-        """Code a column; values that cannot be hashed are alike if they are written alike."""
-        values = list(column)
-        try:
-            number = {value: code for code, value in enumerate(dict.fromkeys(values))}
-            codes = map(number.__getitem__, values)
-            return cls(list(number), np.fromiter(codes, dtype=np.intp, count=len(values)))
-        except TypeError:
-            texts = list(map(repr, values))
-            written = dict(zip(texts, values, strict=True))
-            coded = cls.of(texts)
-            return cls([written[text] for text in coded.values], coded.codes)
-
-    def equal(self, wanted: Any) -> BoolArray:
-        """Return which rows have a value, shape (rows,)."""
-        places = [code for code, value in enumerate(self.values) if value == wanted]
-        return np.isin(self.codes, places)
-
-
 @dataclass(frozen=True)
 class Table:
     """All scored trials of one task and one model, or a part of them.
 
-    What metrics read of rows again and again (scores, clusters, levels) is read once, of the whole
-    table, and kept as arrays; parts that are made by `where`, `split` or `take` use these.
+    What metrics read of rows again and again (scores, clusters, levels) is an array with an entry a
+    row; parts that are made by `where`, `split` or `take` use those of the whole table. A row that
+    is read is made anew, so that a million of them need not be held.
 
     Attributes
     ----------
@@ -154,7 +61,7 @@ class Table:
 
     task: str
     factors: Mapping[str, tuple[Level, ...]]
-    rows: tuple[TableRow, ...]
+    rows: Sequence[TableRow]
     chance: float | None = None
     controls: Mapping[str, tuple[Level, ...]] | None = None
     partial: bool = False
@@ -166,7 +73,7 @@ class Table:
     def take(self, places: IntArray) -> Table:
         """Return the table of the rows at these places."""
         whole, within = self._place
-        made = replace(self, rows=tuple(map(self.rows.__getitem__, places.tolist())))
+        made = replace(self, rows=self._rows.part(places))
         object.__setattr__(made, "_within", (whole, places if within is None else within[places]))
         return made
 
@@ -199,20 +106,17 @@ class Table:
             for i in np.argsort(first)
         }
 
-    def column(self, name: str) -> list[Level | None]:
-        """Return the factor level or field of each row, as `TableRow.value` does."""
-        return [
-            row.condition[name] if name in row.condition else row.fields.get(name)
-            for row in self.rows
-        ]
-
     def codes(self, name: str) -> Coded:
         """Return the factor level or field of each row, coded."""
         whole, within = self._place
         if name not in whole._coded:
-            whole._coded[name] = Coded.of(whole.column(name))
+            whole._coded[name] = whole._rows.value(name)
         coded = whole._coded[name]
-        return coded if within is None else Coded(coded.values, coded.codes[within])
+        return coded if within is None else coded.part(within)
+
+    def attribute(self, name: str) -> Coded:
+        """Return an attribute of each row, coded: sample_id, condition, gold, answer, literal."""
+        return self._rows.attribute(name)
 
     def derived(self, key: Hashable, make: Callable[[Table], Array]) -> Array:
         """Return an array with one entry a row that is computed once, of the whole table.
@@ -232,24 +136,16 @@ class Table:
 
     def score(self, name: str) -> FloatArray:
         """Return the score of each row, NaN where it has none, shape (rows,)."""
-        return self.derived(
-            ("score", name),
-            lambda whole: np.array([row.scores.get(name, np.nan) for row in whole.rows], float),
-        )
+        return self._rows.score(name)
 
     def has_score(self, name: str) -> BoolArray:
         """Return which rows have a score, shape (rows,)."""
-        return self.derived(
-            ("has_score", name),
-            lambda whole: np.array([name in row.scores for row in whole.rows], bool),
-        )
+        return self._rows.scores.where(lambda names: name in names)
 
     @property
     def failed(self) -> BoolArray:
         """Which trials failed, shape (rows,)."""
-        return self.derived(
-            "failed", lambda whole: np.array([row.failed for row in whole.rows], bool)
-        )
+        return self.attribute("failed").equal(True)
 
     def clusters(self, among: IntArray | BoolArray | None = None) -> Clusters:
         """Return the partition of the rows, or of those at some places."""
@@ -261,19 +157,23 @@ class Table:
     @cached_property
     def scores(self) -> frozenset[str]:
         """The names of the scores that rows have."""
-        return frozenset(name for row in self.rows for name in row.scores)
+        return frozenset(name for names in self._rows.scores.present for name in names)
 
     @cached_property
     def twice(self) -> tuple[str, str] | None:
         """Sample and condition of the first trial that is there twice, None if none is."""
-        seen: set[tuple[str, str]] = set()
-        conditions = condition_keys(row.condition for row in self.rows)
-        for row, condition in zip(self.rows, conditions, strict=True):
-            trial = (row.sample_id, condition)
-            if trial in seen:
-                return trial
-            seen.add(trial)
+        samples, conditions = self.attribute("sample_id"), self.attribute("condition")
+        keys = Coded(list(map(condition_key, conditions.values)), conditions.codes).merged()
+        trials = samples.codes.astype(np.intp) * len(keys.values) + keys.codes
+        again = np.ones(len(trials), dtype=bool)
+        again[np.unique(trials, return_index=True)[1]] = False
+        for place in np.flatnonzero(again)[:1]:
+            return samples.values[samples.codes[place]], keys.values[keys.codes[place]]
         return None
+
+    @cached_property
+    def _rows(self) -> TableRows:
+        return TableRows.of(self.rows)
 
     @property
     def _place(self) -> tuple[Table, IntArray | None]:
@@ -289,7 +189,7 @@ class Table:
 
     @cached_property
     def _clusters(self) -> Clusters:
-        return Clusters.of(row.cluster for row in self.rows)
+        return Clusters.numbered(self.attribute("cluster").ranks(str))
 
 
 class Metric(Protocol):

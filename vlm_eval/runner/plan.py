@@ -11,10 +11,13 @@ question that trials of several units have in common.
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from vlm_eval.core.errors import DataError
 from vlm_eval.runner.capturing import Wish, lot
@@ -181,25 +184,51 @@ def measure(task: Task, settings: Settings) -> Size:
     ids = [sample.id for sample in samples(task, limit=settings.limit)]
     drawn = Size(samples=len(ids), trials=0, requests=0, highest_lot=_highest(task, settings, ids))
     unmeasured = Plan(task, settings, drawn)
-    trials, cast, wish = 0, Cast(task), unmeasured.wish
-    captured: set[str] = set()
-    first: dict[str, int] = {}
-    shared: dict[str, int] = {}
+    asked, cast, wish = _Asked(), Cast(task), unmeasured.wish
     for unit, block in enumerate(unmeasured.blocks()):
         for trial in unmeasured.trials(block):
-            trials += 1
-            owner = first.setdefault(trial.request.id, unit)
-            if owner != unit:
-                shared[trial.request.id] = owner
-            if wish is not None and wish.own(trial):
-                captured.add(trial.request.id)
+            asked.add(trial.request.id, unit, captured=wish is not None and wish.own(trial))
             cast.see(trial)
-    if not trials:
+    if not asked.units:
         raise DataError("the data source has no rows", where=task.where(("data",)))
     cast.rehearse()
-    measured = replace(drawn, trials=trials, requests=len(first), shared=shared)
-    both = captured.intersection(shared) if Plan(task, settings, measured).entwined else ()
-    return replace(measured, captured=len(captured), captured_shared=tuple(sorted(both)))
+    measured = asked.into(drawn)
+    entwined = Plan(task, settings, measured).entwined
+    return measured if entwined else replace(measured, captured_shared=())
+
+
+class _Asked:
+    """The request of each trial of a task, some 40 bytes each."""
+
+    def __init__(self) -> None:
+        self.ids, self.units, self.captured = bytearray(), array("I"), bytearray()
+
+    def add(self, request: str, unit: int, *, captured: bool) -> None:
+        """Note a trial's request, which is a SHA-256, in the order of units."""
+        self.ids += bytes.fromhex(request)
+        self.units.append(unit)
+        self.captured.append(captured)
+
+    def into(self, size: Size) -> Size:
+        """Return a size with what is known of the requests."""
+        ids = np.frombuffer(self.ids, "V32")
+        ids, request = np.unique(ids, return_inverse=True)
+        units, captured = np.asarray(self.units), np.zeros(len(ids), bool)
+        first, last = np.full(len(ids), units.max()), np.zeros(len(ids), units.dtype)
+        np.minimum.at(first, request, units)
+        np.maximum.at(last, request, units)
+        captured[request[np.frombuffer(self.captured, bool)]] = True
+        shared = first < last
+        return replace(
+            size,
+            trials=len(units),
+            requests=len(ids),
+            shared={ids[i].tobytes().hex(): int(first[i]) for i in np.flatnonzero(shared)},
+            captured=int(captured.sum()),
+            captured_shared=tuple(
+                ids[i].tobytes().hex() for i in np.flatnonzero(shared & captured)
+            ),
+        )
 
 
 def _highest(task: Task, settings: Settings, ids: Sequence[str]) -> int | None:

@@ -11,15 +11,14 @@ from typing import Any, TypeVar
 
 from vlm_eval.core.errors import RunError, TaskError, UsageError, did_you_mean
 from vlm_eval.core.options import build
-from vlm_eval.core.types import condition_key
 from vlm_eval.internals.base import ANALYSES, Study, Track
 from vlm_eval.internals.findings import Findings
 from vlm_eval.metrics.table import Table, TableRow
 from vlm_eval.runner.again import with_data
+from vlm_eval.runner.archive import Archive
 from vlm_eval.runner.captures import CaptureIndex, RunStates
 from vlm_eval.runner.folder import RunFolder, to_json, write_atomic
-from vlm_eval.runner.records import RecordIndex
-from vlm_eval.runner.rows import Rows
+from vlm_eval.runner.rows import read_trials
 from vlm_eval.runner.summarise import tasks_of
 from vlm_eval.tasks.rendering import FIRST_ANSWER
 from vlm_eval.tasks.task import Task
@@ -122,13 +121,7 @@ def open_study(
     """Return a task of a run as an analysis sees it; one without a name writes nowhere."""
     manifest = folder.manifest()
     entry = manifest["tasks"][task.name]
-    index, made = RecordIndex(folder.records), Rows(task)
-    rows = tuple(
-        sorted(
-            (made.of(record)[0] for record in index.of_task(task.name)),
-            key=lambda row: (row.sample_id, condition_key(row.condition)),
-        )
-    )
+    rows = read_trials(task, Archive(folder.records).of_task(task.name)).rows
     captures = CaptureIndex(folder.captures)
     captured = any(not row.failed and row.request in captures for row in rows)
     table = task.table(rows, RunStates(captures) if captured else None)

@@ -9,16 +9,15 @@ of work, on interruptions or on the number of processes.
 from __future__ import annotations
 
 import hashlib
-import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from vlm_eval.core.errors import RunError, VlmEvalError
-from vlm_eval.core.types import condition_keys
-from vlm_eval.metrics.table import TableRow
+from vlm_eval.metrics.columns import Coded
+from vlm_eval.metrics.table import Table
 from vlm_eval.runner.archive import Archive
 from vlm_eval.runner.captures import CaptureIndex, RunStates
 from vlm_eval.runner.folder import RUN, RunFolder
@@ -27,8 +26,7 @@ from vlm_eval.runner.provenance import now
 from vlm_eval.runner.records import Record, record_files
 from vlm_eval.runner.rehearsal import measured
 from vlm_eval.runner.results import Counts, Results, TaskResult
-from vlm_eval.runner.rows import Rows
-from vlm_eval.runner.winners import Winners
+from vlm_eval.runner.rows import Trials, read_trials
 from vlm_eval.stats.results import Comparison, Estimate
 from vlm_eval.tasks.averages import Average
 from vlm_eval.tasks.factory import make_task
@@ -165,27 +163,16 @@ def _stored(spec: Mapping[str, Any], where: Path) -> Task:
         ) from error
 
 
-class _Trial(NamedTuple):
-    """What is kept of a record: its row, and what becomes of trials besides scores."""
-
-    row: TableRow
-    seconds: float
-    failure: str | None
-    literal_rule: str | None
-
-
 def _summarise(
     task: Task, records: Iterable[Record], manifest: Mapping[str, Any], captures: CaptureIndex
 ) -> TaskResult:
     entry = manifest["tasks"][task.name]
-    trials = _trials(task, records)
-    table = task.table(tuple(trial.row for trial in trials))
-    captured = sum(not row.failed and row.request in captures for row in table.rows)
-    if captured:
-        table = replace(table, states=RunStates(captures))
-    counts = replace(_counts(trials, entry["trials"]), captured=captured)
-    seconds = math.fsum(trial.seconds for trial in trials)
-    del trials
+    trials = read_trials(task, records)
+    captured = 0
+    if len(captures):
+        captured = sum(not row.failed and row.request in captures for row in trials.rows)
+    table = task.table(trials.rows, RunStates(captures) if captured else None)
+    counts = _counts(trials, table, entry["trials"], captured)
     numbers = list(measured(task, table))
     return TaskResult(
         task=task.name,
@@ -194,25 +181,11 @@ def _summarise(
         synthetic=entry["data"]["synthetic"],
         notice=entry["data"]["notice"],
         counts=counts,
-        seconds=seconds,
+        seconds=trials.seconds,
         estimates=tuple(number for number in numbers if isinstance(number, Estimate)),
         comparisons=tuple(number for number in numbers if isinstance(number, Comparison)),
         not_captured=None if captured else _why_no_states(task, manifest),
     )
-
-
-def _trials(task: Task, records: Iterable[Record]) -> list[_Trial]:
-    """Score the records and return those that count, by sample and condition."""
-    found: Winners[_Trial] = Winners()
-    rows = Rows(task)
-    for record in records:
-        row, scored = rows.of(record)
-        kind = None if record.failure is None else str(record.failure["kind"])
-        found.add(record, _Trial(row, record.seconds, kind, scored.literal_rule))
-    trials = list(found)
-    keys = condition_keys(trial.row.condition for trial in trials)
-    order = sorted(range(len(trials)), key=lambda i: (trials[i].row.sample_id, keys[i]))
-    return [trials[i] for i in order]
 
 
 def _why_no_states(task: Task, manifest: Mapping[str, Any]) -> str | None:
@@ -226,30 +199,36 @@ def _why_no_states(task: Task, manifest: Mapping[str, Any]) -> str | None:
     return "none are in the run folder"
 
 
-def _counts(trials: Sequence[_Trial], planned: int) -> Counts:
+def _counts(trials: Trials, table: Table, planned: int, captured: int) -> Counts:
     """Return what became of the trials, of those that were planned."""
-    rows = [trial.row for trial in trials]
-    answered = [trial for trial in trials if not trial.row.failed]
-    failures = Counter(trial.failure for trial in trials if trial.failure is not None)
-    literal = Counter(one.literal_rule for one in answered if one.literal_rule is not None)
+    answered = np.flatnonzero(~table.failed)
+    answers, rules = table.attribute("answer"), table.attribute("parser_rule")
+    failures = _frequencies(trials.failures)
     return Counts(
         trials=planned,
-        asked=len({row.request for row in rows}),
+        asked=trials.asked,
         answered=len(answered),
-        failed=failures.total(),
-        missing=planned - len(trials),
-        unparsed=sum(trial.row.answer is None for trial in answered),
-        rules=_by_frequency(Counter(trial.row.parser_rule for trial in answered)),
-        literal_rules=_by_frequency(literal),
-        failures=_by_frequency(failures),
-        samples=len({row.sample_id for row in rows}),
-        clusters=len({row.cluster for row in rows}),
+        failed=sum(failures.values()),
+        missing=planned - len(table.rows),
+        unparsed=int(answers.part(answered).equal(None).sum()),
+        rules=_frequencies(rules.part(answered)),
+        literal_rules=_frequencies(trials.literal_rules.part(answered)),
+        failures=failures,
+        samples=len(table.attribute("sample_id").present),
+        clusters=len(table.attribute("cluster").present),
+        captured=captured,
     )
 
 
-def _by_frequency(words: Counter[str]) -> dict[str, int]:
+def _frequencies(column: Coded) -> dict[str, int]:
     """Return how often each word occurs, most frequent first, then by alphabet."""
-    return dict(sorted(words.items(), key=lambda item: (-item[1], item[0])))
+    numbers = np.bincount(column.codes, minlength=len(column.values)).tolist()
+    found = {
+        word: number
+        for word, number in zip(column.values, numbers, strict=True)
+        if number and word is not None
+    }
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _checksum(path: Path) -> dict[str, Any]:

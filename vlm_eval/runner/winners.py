@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import numpy as np
+
+from vlm_eval.core.hashing import SHORT
+from vlm_eval.stats.clusters import IntArray
 from vlm_eval.tasks.rendering import FIRST_ANSWER
 
 if TYPE_CHECKING:
@@ -62,3 +66,33 @@ class Winners(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         """Yield what counts of each key, in the order in which keys were first noted."""
         return iter(self._items.values())
+
+
+class Keys:
+    """The keys of many records, of which one a key counts, by the rule of `Winners`.
+
+    It is known when all have been added, and each takes 17 bytes.
+    """
+
+    def __init__(self) -> None:
+        self._keys, self._answered, self._followed = bytearray(), bytearray(), bytearray()
+
+    def add(self, record: Record) -> None:
+        """Note the next record."""
+        self._keys += record.key
+        self._answered.append(record.failure is None)
+        if record.request_hash and FIRST_ANSWER in record.fields:
+            self._followed += record.unasked_key
+
+    def winners(self) -> IntArray:
+        """Return which records count, by their number in the order in which they were added."""
+        keys, followed = (np.frombuffer(held, SHORT) for held in (self._keys, self._followed))
+        if not len(keys):
+            return np.empty(0, dtype=np.intp)
+        order = np.argsort(keys)
+        ahead = keys[order]
+        starts = np.flatnonzero(np.append(True, ahead[1:] != ahead[:-1]))
+        # The last of a key counts, and any answer before any failure.
+        weight = np.frombuffer(self._answered, bool) * len(keys) + np.arange(len(keys))
+        best = np.sort(np.maximum.reduceat(weight[order], starts) % len(keys))
+        return best[~np.isin(keys[best], followed)] if len(followed) else best

@@ -41,6 +41,12 @@ class Clusters:
         index = np.fromiter(map(number.__getitem__, rows), dtype=np.intp, count=len(rows))
         return cls(index, np.bincount(index, minlength=len(number)))
 
+    @classmethod
+    def numbered(cls, numbers: IntArray) -> Clusters:
+        """Partition rows by a number of each row's cluster, which orders them, shape (rows,)."""
+        _, index, sizes = np.unique(numbers, return_inverse=True, return_counts=True)
+        return cls(index, sizes)
+
     def part(self, rows: IntArray) -> Clusters:
         """Return the partition of some of the rows, which keep the order of their clusters."""
         index = self.index[rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -221,7 +221,7 @@ class Task:
             options = templates.value(options, fields, where=self.where(ask.origin["parser"]))
         return _parser(canonical_json(options))
 
-    def table(self, rows: tuple[TableRow, ...], states: States | None = None) -> Table:
+    def table(self, rows: Sequence[TableRow], states: States | None = None) -> Table:
         """Return the table of these scored trials, with the states captured with them, if any."""
         factors: dict[str, tuple[Level, ...]] = dict(self.factors)
         partial = self.spec.applies is not None

@@ -1,0 +1,287 @@
+"""Columns of values, in which what recurs is written once.
+
+A column grows value by value and is read by the places of rows. As one object a trial, a table
+would take a kilobyte for each; as an entry in each of some columns a trial takes a few bytes more
+than its numbers do.
+"""
+
+from __future__ import annotations
+
+import weakref
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from tempfile import SpooledTemporaryFile
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vlm_eval.stats.clusters import BoolArray, FloatArray, IntArray
+
+Codes: TypeAlias = npt.NDArray[np.integer[Any]]
+IN_MEMORY = 1 << 20  # bytes of a column's texts before they go to a temporary file
+
+_WIDER = {"B": "H", "H": "I", "I": "Q"}
+
+
+class Column(Protocol):
+    """One value a row."""
+
+    def append(self, value: Any) -> None:
+        """Add the value of one more row."""
+        ...
+
+    def at(self, row: int) -> Any:
+        """Return the value of a row."""
+        ...
+
+    def take(self, rows: IntArray) -> Iterable[Any]:
+        """Return the values of some rows."""
+        ...
+
+
+class Coded(NamedTuple):
+    """One value a row, each value written once: that of row i is ``values[codes[i]]``.
+
+    Attributes
+    ----------
+    values
+        Distinct values; some may be of no row.
+    codes
+        Shape (rows,).
+    """
+
+    values: Sequence[Any]
+    codes: Codes
+
+    @classmethod
+    def of(cls, column: Iterable[Any]) -> Coded:
+        """Code a column; values that cannot be hashed are alike if they are written alike."""
+        values = list(column)
+        try:
+            number = {value: code for code, value in enumerate(dict.fromkeys(values))}
+            codes = map(number.__getitem__, values)
+            kind = np.min_scalar_type(len(number))
+            return cls(list(number), np.fromiter(codes, kind, len(values)))
+        except TypeError:
+            texts = list(map(repr, values))
+            written = dict(zip(texts, values, strict=True))
+            coded = cls.of(texts)
+            return cls([written[text] for text in coded.values], coded.codes)
+
+    def part(self, rows: IntArray) -> Coded:
+        """Return the column of some of the rows."""
+        return Coded(self.values, self.codes[rows])
+
+    def merged(self) -> Coded:
+        """Return the column in which values that are equal, such as 1 and True, are one."""
+        once = Coded.of(self.values)
+        return Coded(once.values, once.codes[self.codes])
+
+    def either(self, own: BoolArray, other: Coded) -> Coded:
+        """Return the column that has these values in the rows `own`, another's in all others."""
+        codes = np.where(own, self.codes, other.codes + np.intp(len(self.values)))
+        return Coded([*self.values, *other.values], codes).merged()
+
+    @property
+    def present(self) -> list[Any]:
+        """The values that rows have."""
+        return [self.values[code] for code in np.unique(self.codes)]
+
+    def where(self, holds: Callable[[Any], object]) -> BoolArray:
+        """Return of which rows the value fulfils a condition, which is asked once a value."""
+        return np.array([bool(holds(value)) for value in self.values] or [False])[self.codes]
+
+    def equal(self, wanted: Any) -> BoolArray:
+        """Return which rows have a value, shape (rows,)."""
+        return self.where(lambda value: value == wanted)
+
+    def same(self, other: Coded) -> BoolArray:
+        """Return in which rows another column has an equal value, shape (rows,)."""
+        number = Coded.of([*self.values, *other.values]).codes
+        equal: BoolArray = number[self.codes] == number[len(self.values) :][other.codes]
+        return equal
+
+    def ranks(self, key: Callable[[Any], Any]) -> IntArray:
+        """Return the rank of each row's value when values are sorted, shape (rows,)."""
+        order = sorted(range(len(self.values)), key=lambda code: key(self.values[code]))
+        rank = np.empty(len(order), dtype=np.intp)
+        rank[order] = np.arange(len(order))
+        return rank[self.codes]
+
+
+class Coding:
+    """A column that grows, in which equal values of one type are one object."""
+
+    def __init__(self) -> None:
+        self._number: dict[Hashable, int] = {}
+        self._values: list[Any] = []
+        self._codes = array("B")
+
+    def append(self, value: Any) -> None:
+        """Add the value of one more row."""
+        # Only a text is told by what it equals: 1 equals True, and a list cannot be hashed.
+        key = value if type(value) is str else (repr(value),)
+        code = self._number.setdefault(key, len(self._values))
+        if code == len(self._values):
+            self._values.append(value)
+        try:
+            self._codes.append(code)
+        except OverflowError:
+            self._codes = array(_WIDER[self._codes.typecode], self._codes)
+            self._codes.append(code)
+
+    def at(self, row: int) -> Any:
+        """Return the value of a row."""
+        return self._values[self._codes[row]]
+
+    def take(self, rows: IntArray) -> Iterable[Any]:
+        """Return the values of some rows."""
+        return map(self._values.__getitem__, self._array[rows].tolist())
+
+    @property
+    def coded(self) -> Coded:
+        """The column."""
+        return Coded(self._values, self._array)
+
+    @property
+    def _array(self) -> Codes:
+        return np.asarray(self._codes)
+
+    def close(self) -> None:
+        """Forget what only appending needs."""
+        self._number.clear()
+
+
+class Floats:
+    """A column of numbers; None is NaN in it."""
+
+    def __init__(self) -> None:
+        self._values = array("d")
+
+    def append(self, value: float | None) -> None:
+        """Add the value of one more row."""
+        self._values.append(np.nan if value is None else value)
+
+    def at(self, row: int) -> float:
+        """Return the value of a row."""
+        return self._values[row]
+
+    def take(self, rows: IntArray) -> Iterable[float]:
+        """Return the values of some rows."""
+        found: list[float] = self.array[rows].tolist()
+        return found
+
+    @property
+    def array(self) -> FloatArray:
+        """The column."""
+        return np.asarray(self._values)
+
+
+class Vectors:
+    """A column of tuples of numbers; None where a row has none."""
+
+    def __init__(self) -> None:
+        self._numbers, self._ends, self._known = array("d"), array("q", [0]), array("B")
+
+    def append(self, value: Sequence[float] | None) -> None:
+        """Add the value of one more row."""
+        self._numbers.extend(value or ())
+        self._ends.append(len(self._numbers))
+        self._known.append(value is not None)
+
+    def at(self, row: int) -> tuple[float, ...] | None:
+        """Return the value of a row."""
+        if not self._known[row]:
+            return None
+        return tuple(self._numbers[self._ends[row] : self._ends[row + 1]])
+
+    def take(self, rows: IntArray) -> Iterable[tuple[float, ...] | None]:
+        """Return the values of some rows."""
+        return map(self.at, rows.tolist())
+
+
+class Texts:
+    """A column of texts of which few recur, or None. They are on the disk once they are many."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - it lives as long
+        self._ends = array("q", [0])
+        weakref.finalize(self, self._file.close)
+
+    def append(self, value: str | None) -> None:
+        """Add the value of one more row."""
+        # A model can emit half of a surrogate pair.
+        written = b"" if value is None else b"=" + value.encode("utf-8", "surrogatepass")
+        if written:
+            self._file.seek(self._ends[-1])
+            self._file.write(written)
+        self._ends.append(self._ends[-1] + len(written))
+
+    def at(self, row: int) -> str | None:
+        """Return the value of a row."""
+        start, end = self._ends[row], self._ends[row + 1]
+        if start == end:
+            return None
+        self._file.seek(start)
+        return self._file.read(end - start)[1:].decode("utf-8", "surrogatepass")
+
+    def take(self, rows: IntArray) -> Iterable[str | None]:
+        """Return the values of some rows."""
+        return map(self.at, rows.tolist())
+
+
+C = TypeVar("C", bound=Column)
+
+
+class Fields(Generic[C]):
+    """A column of mappings: a column for each name, and for each row the names that it has."""
+
+    def __init__(self, make: Callable[[], C]) -> None:
+        self.columns: dict[str, C] = {}
+        self.names = Coding()
+        self._make, self._rows = make, 0
+
+    def append(self, value: Mapping[str, Any]) -> None:
+        """Add the value of one more row."""
+        for name in value:
+            if name not in self.columns:
+                self.columns[name] = self._make()
+                for _ in range(self._rows):
+                    self.columns[name].append(None)
+        for name, column in self.columns.items():
+            column.append(value.get(name))
+        self.names.append(tuple(value))
+        self._rows += 1
+
+    def at(self, row: int) -> Mapping[str, Any]:
+        """Return the value of a row, which is read when it is asked for."""
+        return _Fields(self.columns, self.names.at(row), row)
+
+    def take(self, rows: IntArray) -> Iterable[Mapping[str, Any]]:
+        """Return the values of some rows."""
+        return map(_Fields, repeat(self.columns), self.names.take(rows), rows.tolist())
+
+
+class _Fields(Mapping[str, Any]):
+    """The entry of one row in a column of mappings."""
+
+    __slots__ = ("_columns", "_names", "_row")
+
+    def __init__(self, columns: Mapping[str, Column], names: tuple[str, ...], row: int) -> None:
+        self._columns, self._names, self._row = columns, names, row
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._columns[name].at(self._row)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
