@@ -7,7 +7,7 @@ back; the two are joined by id. A *record* is the trial's line on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -31,14 +31,6 @@ def condition_key(condition: Condition) -> str:
     'rule=inverse,blur=5'
     """
     return ",".join(f"{name}={level}" for name, level in condition.items())
-
-
-def condition_keys(conditions: Iterable[Condition]) -> list[str]:
-    """Return the printed form of each condition; many may be one object, which is printed once."""
-    given = list(conditions)
-    distinct = {id(condition): condition for condition in given}
-    keys = {number: condition_key(condition) for number, condition in distinct.items()}
-    return [keys[id(condition)] for condition in given]
 
 
 @dataclass(frozen=True, eq=False)
