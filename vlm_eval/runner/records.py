@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from array import array
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import field, fields
 from operator import attrgetter
@@ -28,14 +29,15 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, to_json
 
 from vlm_eval.core.errors import RunError
-from vlm_eval.core.hashing import record_key
+from vlm_eval.core.hashing import record_key, short_digest
 from vlm_eval.core.lines import cut_torn_tail, lines, lines_at, lock
 from vlm_eval.core.types import Level
 from vlm_eval.core.values import value
-from vlm_eval.runner.winners import Winners
+from vlm_eval.runner.winners import Keys, Winners
 from vlm_eval.tasks.rendering import FIRST_ANSWER
 
 FSYNC_SECONDS = 2.0
+_MANY = 1 << 12
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -272,30 +274,37 @@ class RecordIndex:
         self.torn = 0
         self._files: dict[Path, int] = {}
         self._tasks: dict[str, int] = {}
-        self._trials: Winners[int] = Winners()
-        self._requests: Winners[int] = Winners()
         self._recent: list[tuple[bytes, str]] = []
+        trials, places = Keys(), array("Q")
+        requests, asked_at = Keys(), array("Q")
         for path in record_files(folder):
             for offset, line in lines(path):
                 record = Record.parse(line)
                 if record is None:
                     self.torn += 1
-                else:
-                    self._note(record, Place(path, offset), record.key)
+                    continue
+                number = self._pack(Place(path, offset), record.task)
+                trials.add(record)
+                places.append(number)
+                if record.request_hash:
+                    answered = record.failure is None
+                    requests.note(short_digest(record.request_hash), answered=answered)
+                    asked_at.append(number)
+        self._trials, self._requests = (
+            Winners(keys.found(numbers))
+            for keys, numbers in ((trials, places), (requests, asked_at))
+        )
 
     def add(self, record: Record, place: Place, key: bytes | None = None) -> None:
         """Note a record that has just been written; its key, where it is known."""
-        key = key or record.key
-        self._note(record, place, key)
+        key, number = key or record.key, self._pack(place, record.task)
+        self._trials.add(record, number, key)
+        if record.request_hash:
+            request = short_digest(record.request_hash)
+            self._requests.keep(request, number, answered=record.failure is None)
         self._recent.append((key, record.request_hash))
         if FIRST_ANSWER in record.fields:
             self._recent.append((record.unasked_key, ""))
-
-    def _note(self, record: Record, place: Place, key: bytes) -> None:
-        number = self._pack(place, record.task)
-        self._trials.add(record, number, key)
-        if record.request_hash:
-            self._requests.keep(record.request_hash, number, answered=record.failure is None)
 
     def forget(self, kept: Container[str]) -> None:
         """Forget what was added, but for the requests ``kept``, which other units may ask too.
@@ -306,7 +315,7 @@ class RecordIndex:
         for key, request in self._recent:
             self._trials.drop(key)
             if request not in kept:
-                self._requests.drop(request)
+                self._requests.drop(short_digest(request))
         self._recent.clear()
 
     def count(self, *, answered: bool = False) -> int:
@@ -319,7 +328,7 @@ class RecordIndex:
 
     def asked(self, request_hash: str, *, answered: bool = False) -> Record | None:
         """Return a record of this request by any trial, None if there is none."""
-        return self._at(self._requests.get(request_hash, answered=answered))
+        return self._at(self._requests.get(short_digest(request_hash), answered=answered))
 
     def find(self, key: bytes) -> Record | None:
         """Return the winning record of a key, None if there is none."""
@@ -332,18 +341,21 @@ class RecordIndex:
     def of_task(self, task: str) -> Iterator[Record]:
         """Yield a task's records as :meth:`__iter__` does, and read no others."""
         wanted = self._tasks.get(task)
-        return self._read(number for number in self._trials if number & 0xFFFF == wanted)
+        return self._read(number for number in self._trials if number % _MANY == wanted)
 
-    # There are many places, so each is one number: offset, file and task.
+    # There are many places, so each is one number of 64 bits: offset, file and task.
 
     def _pack(self, place: Place, task: str) -> int:
         file = self._files.setdefault(place.path, len(self._files))
-        return place.offset << 32 | file << 16 | self._tasks.setdefault(task, len(self._tasks))
+        number = self._tasks.setdefault(task, len(self._tasks))
+        assert max(file, number) < _MANY, "a run has fewer ranks and tasks"
+        return (place.offset * _MANY + file) * _MANY + number
 
     def _read(self, numbers: Iterable[int]) -> Iterator[Record]:
-        offsets: dict[int, list[int]] = {}
+        offsets: dict[int, array[int]] = {}
         for number in numbers:
-            offsets.setdefault(number >> 16 & 0xFFFF, []).append(number >> 32)
+            offset, file = divmod(number // _MANY, _MANY)
+            offsets.setdefault(file, array("Q")).append(offset)
         for path in sorted(self._files):
             for line in lines_at(path, sorted(offsets.get(self._files[path], ()))):
                 yield Record.from_line(line)
