@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from dataclasses import replace
+from sys import getsizeof
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_eval.metrics.rows import BLOCK, TableRow, TableRows
+from vlm_eval.metrics.rows import TableRow, TableRows
 
 words = st.sampled_from(["a", "b", ""])
 levels = st.sampled_from([0, 1, True, "1", "x"])
@@ -66,9 +69,18 @@ def test_columns_of_a_part_are_those_of_its_rows(given, data) -> None:
         assert has.tolist() == [name in row.scores for row in expected]
 
 
-def test_more_rows_than_are_put_together_at_once_come_in_order() -> None:
-    held = TableRows(make(number) for number in range(2 * BLOCK + 1))
-    assert [row.sample_id for row in held] == [str(number) for number in range(2 * BLOCK + 1)]
+def test_a_row_that_is_held_is_a_row() -> None:
+    given = make(7)
+    (held,) = TableRows([given])
+    assert isinstance(held, TableRow)
+    assert repr(held) == repr(given)
+    assert held.value("rule") == "standard"
+    assert held.value("game") == "chess"
+    changed = replace(held, scores={"bleu": 0.5})
+    assert (changed.scores, changed.sample_id) == ({"bleu": 0.5}, "7")
+    assert changed != held
+    with pytest.raises(AttributeError, match="'colour'"):
+        held.colour  # noqa: B018
 
 
 def test_a_row_takes_bytes_and_not_a_kilobyte() -> None:
@@ -80,6 +92,7 @@ def test_a_row_takes_bytes_and_not_a_kilobyte() -> None:
         tracemalloc.stop()
     assert len(held) == 20_000
     assert size / 20_000 < 150
+    assert getsizeof(held[0]) < 64
 
 
 def make(number: int) -> TableRow:

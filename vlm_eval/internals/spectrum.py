@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -28,7 +28,7 @@ from pydantic import Field
 from vlm_eval.core.errors import TaskError
 from vlm_eval.core.hashing import derive_rng
 from vlm_eval.core.options import configurable
-from vlm_eval.core.types import Level
+from vlm_eval.core.types import Level, condition_key
 from vlm_eval.data.frequency import Scheme, band_energies
 from vlm_eval.internals.base import Study
 from vlm_eval.internals.findings import Findings, Panel
@@ -52,6 +52,9 @@ from vlm_eval.transforms.quality import laplacian_variance, psnr, ssim
 BANDS = ("low", "middle", "high")
 MEASURES = ("low", "high", "low/high")
 SITE = "vision_energy"
+Name: TypeAlias = tuple[str, str]
+"""Of a trial: its sample and its condition."""
+
 _SAME = 1e-9  # relative difference of energies below which they are equal
 _TINY = 1e-8  # the published guard against division by zero
 
@@ -171,27 +174,27 @@ class Spectrum:
 
     def _measure(self, study: Study, pairs: Sequence[Instance], ledger: Ledger) -> None:
         left = [pair for pair in pairs if _key(pair.clean, pair.row) not in ledger]
-        wanted = {id(row) for pair in left for row in (pair.clean, pair.row)}
+        wanted = {_name(row) for pair in left for row in (pair.clean, pair.row)}
         if not left:
             return
-        trials = study.trials(lambda row: id(row) in wanted)
+        trials = study.trials(lambda row: _name(row) in wanted)
         shown = study.track(trials, len(wanted), "measuring images")
         by_sample = itertools.groupby(shown, key=lambda item: item[1].sample_id)
         of_sample: dict[str, list[Instance]] = {}
         for pair in left:
             of_sample.setdefault(pair.row.sample_id, []).append(pair)
         for name, items in by_sample:
-            found = {id(row): trial for trial, row in items}
-            for _, group in itertools.groupby(of_sample[name], key=lambda pair: id(pair.clean)):
+            found = {_name(row): trial for trial, row in items}
+            for _, group in itertools.groupby(of_sample[name], key=lambda pair: _name(pair.clean)):
                 self._measure_unit(list(group), found, ledger)
 
     def _measure_unit(
-        self, pairs: Sequence[Instance], trials: Mapping[int, Trial], ledger: Ledger
+        self, pairs: Sequence[Instance], trials: Mapping[Name, Trial], ledger: Ledger
     ) -> None:
         """Measure the instances of one clean trial, as far as they show as many images as it."""
-        clean = trials.get(id(pairs[0].clean))
+        clean = trials.get(_name(pairs[0].clean))
         count = 0 if clean is None else len(clean.request.images)
-        shown = [(pair, trials.get(id(pair.row))) for pair in pairs]
+        shown = [(pair, trials.get(_name(pair.row))) for pair in pairs]
         alike = [(p, trial) for p, trial in shown if trial and len(trial.request.images) == count]
         if clean is None or not count or not alike:
             return
@@ -277,6 +280,10 @@ def _known(value: float) -> float | None:
 def _mean_of(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return _known(sum(known) / len(known)) if len(known) == len(values) else None
+
+
+def _name(row: TableRow) -> Name:
+    return row.sample_id, condition_key(row.condition)
 
 
 def _key(clean: TableRow, row: TableRow) -> str:

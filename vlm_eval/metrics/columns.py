@@ -10,7 +10,6 @@ from __future__ import annotations
 import weakref
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 from tempfile import SpooledTemporaryFile
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -34,10 +33,6 @@ class Column(Protocol):
 
     def at(self, row: int) -> Any:
         """Return the value of a row."""
-        ...
-
-    def take(self, rows: IntArray) -> Iterable[Any]:
-        """Return the values of some rows."""
         ...
 
 
@@ -136,10 +131,6 @@ class Coding:
         """Return the value of a row."""
         return self._values[self._codes[row]]
 
-    def take(self, rows: IntArray) -> Iterable[Any]:
-        """Return the values of some rows."""
-        return map(self._values.__getitem__, self._array[rows].tolist())
-
     @property
     def coded(self) -> Coded:
         """The column."""
@@ -168,11 +159,6 @@ class Floats:
         """Return the value of a row."""
         return self._values[row]
 
-    def take(self, rows: IntArray) -> Iterable[float]:
-        """Return the values of some rows."""
-        found: list[float] = self.array[rows].tolist()
-        return found
-
     @property
     def array(self) -> FloatArray:
         """The column."""
@@ -196,10 +182,6 @@ class Vectors:
         if not self._known[row]:
             return None
         return tuple(self._numbers[self._ends[row] : self._ends[row + 1]])
-
-    def take(self, rows: IntArray) -> Iterable[tuple[float, ...] | None]:
-        """Return the values of some rows."""
-        return map(self.at, rows.tolist())
 
 
 class Texts:
@@ -226,10 +208,6 @@ class Texts:
             return None
         self._file.seek(start)
         return self._file.read(end - start)[1:].decode("utf-8", "surrogatepass")
-
-    def take(self, rows: IntArray) -> Iterable[str | None]:
-        """Return the values of some rows."""
-        return map(self.at, rows.tolist())
 
 
 C = TypeVar("C", bound=Column)
@@ -258,10 +236,6 @@ class Fields(Generic[C]):
     def at(self, row: int) -> Mapping[str, Any]:
         """Return the value of a row, which is read when it is asked for."""
         return _Fields(self.columns, self.names.at(row), row)
-
-    def take(self, rows: IntArray) -> Iterable[Mapping[str, Any]]:
-        """Return the values of some rows."""
-        return map(_Fields, repeat(self.columns), self.names.take(rows), rows.tolist())
 
 
 class _Fields(Mapping[str, Any]):
