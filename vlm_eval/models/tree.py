@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,8 +63,11 @@ class TokenTree:
         Tensor
             Shape (size, size), bool.
         """
-        sees = torch.eye(size, dtype=torch.bool)
-        for node, parent in enumerate(self.parents):
-            if parent >= 0:
-                sees[node] |= sees[parent]
-        return sees
+        sees = np.eye(size, dtype=np.bool_)
+        # Run by run, in each of which every node is the child of the one before: there are few.
+        begins = [node for node, parent in enumerate(self.parents) if not node or parent < node - 1]
+        for begin, end in zip(begins, [*begins[1:], len(self)], strict=False):
+            if self.parents[begin] >= 0:
+                sees[begin:end] |= sees[self.parents[begin]]
+            sees[begin:end, begin:end] = np.tri(end - begin, dtype=np.bool_)
+        return torch.from_numpy(sees)
