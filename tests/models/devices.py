@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 _DEVICE = Tensor.device.__get__
 _ON_CPU: set[Any] = {Tensor.numpy, Tensor.__array__}
 _COPIES: set[Any] = {Tensor.copy_, Tensor.to, Tensor.type_as}
+_FETCHES: set[Any] = {Tensor.cpu, Tensor.tolist, Tensor.item, Tensor.__bool__, Tensor.__float__}
 
 
 def place_of(tensor: Tensor) -> torch.device:
@@ -35,7 +36,18 @@ def put(tensor: Tensor, device: torch.device | str | int) -> None:
 
 
 class Pretended(TorchFunctionMode):
-    """A context in which tensors have the devices that they are put on."""
+    """A context in which tensors have the devices that they are put on.
+
+    Attributes
+    ----------
+    crossed
+        How often something was copied between the CPU and another device, so that one waited for
+        the other: whole tensors, single numbers, indices.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.crossed = 0
 
     def __enter__(self) -> Any:
         # vmap, with which transformers makes masks, wraps tensors without the mode's knowledge.
@@ -61,6 +73,7 @@ class Pretended(TorchFunctionMode):
         place = _common(func, args, given) if given else torch.device("cpu")
         target = place if asked is None else asked
         made = func(*args, **kwargs)
+        self.crossed += bool(given) and _crosses(func, args, place_of(given[0]), target)
         if target != place and any(made is each for each in given):
             made = made.clone()
         for leaf in tree_leaves(made):
@@ -119,6 +132,17 @@ def _common(func: Any, args: tuple[Any, ...], given: list[Tensor]) -> torch.devi
         name = getattr(func, "__name__", func)
         raise RuntimeError(f"expected all tensors on the same device in {name}: {[*places]}")
     return next(iter(places), torch.device("cpu"))
+
+
+def _crosses(func: Any, args: tuple[Any, ...], place: torch.device, target: torch.device) -> bool:
+    if func in _FETCHES:
+        return place.type != "cpu"
+    if func in (Tensor.__getitem__, Tensor.__setitem__) and place.type != "cpu":
+        return any(
+            isinstance(i, list) or (isinstance(i, Tensor) and place_of(i) != place)
+            for i in _tuple(args[1])
+        )
+    return "cpu" in (place.type, target.type) and place != target
 
 
 def _tuple(index: Any) -> tuple[Any, ...]:

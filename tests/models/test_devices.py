@@ -86,6 +86,32 @@ def test_an_accelerator_gives_what_the_cpu_gives(
     assert (there["level"], there["why"]) == (here["level"], here["why"])
 
 
+def on_one(path: Path, **options: Any) -> Any:
+    """Return a checkpoint on a pretended GPU."""
+    loaded = load_checkpoint(str(path), HfOptions(batch_tokens=4096, **options), device="cpu")
+    for tensor in tensors(loaded.model):
+        put(tensor, CUDA)
+    return loaded
+
+
+@pytest.mark.parametrize("level", ["memo", "prefix", "tree"])
+def test_no_row_makes_the_accelerator_wait(level: str, checkpoint: Callable[[str], Path]) -> None:
+    """What is asked about an image is sent together, and so are its scores fetched."""
+
+    def crossed(image: int, prompts: int) -> int:
+        texts = ["which " * (number + 1) for number in range(prompts)]
+        asked = [ask(text, picture(image), text, choices=PHRASES) for text in texts]
+        before = mode.crossed
+        assert all(isinstance(r.outcome, Answer) for r in model.loglikelihood(asked))
+        return mode.crossed - before
+
+    loaded = on_one(checkpoint("llava"), engine=level)
+    with Pretended() as mode:
+        model = HfModel(loaded, name="there", batch_size=64)
+        crossed(1, 2)  # the first proves the level
+        assert crossed(2, 2) == crossed(3, 12) > 0
+
+
 def test_pretended_devices_refuse_what_a_gpu_refuses() -> None:
     with Pretended():
         here, there = torch.ones(3), torch.ones(3, device="cuda:0")

@@ -10,8 +10,9 @@ A request passes through these modules, in this order:
     which sequences have a beginning in common, and whether this model may share it;
 ``batching``, ``memory``
     which of them go together into a forward pass; what is done when one fails;
-``forward``, ``prefix``, ``tree``
-    the pass itself, with image features and common beginnings computed once each;
+``forward``, ``prefix``, ``tree``, ``reading``
+    the pass itself, with image features and common beginnings computed once each; what is read
+    from its logits;
 ``capture``, ``hooks``, ``grids``
     hidden states, summed while the pass goes on, if they are asked for;
 ``interventions``

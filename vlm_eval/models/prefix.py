@@ -9,9 +9,10 @@ keys. Both feed every token at the position that it has in a sequence of its own
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import DynamicCache
@@ -19,6 +20,7 @@ from transformers import DynamicCache
 from vlm_eval.models.forward import Forward
 from vlm_eval.models.hooks import Placing
 from vlm_eval.models.jobs import Job
+from vlm_eval.models.reading import Read
 from vlm_eval.models.tree import TokenTree
 
 # Tokens of trees in one pass: a mask has their number squared, logits their number of lines.
@@ -78,11 +80,10 @@ class Prefix:
         self._forward.read(inputs, [self.length - 1])
         return cache
 
-    def tree_logits(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield each row's number and the next-token logits where it is read.
+    def tree_logits(self) -> Iterator[Read]:
+        """Yield what is read from each pass, of rows by number.
 
-        Shape (positions, vocabulary). A cache is cut back after each pass, so this can be called
-        once.
+        A cache is cut back after each pass, so this can be called once.
         """
         passes = _passes(self._jobs)
         for number, chunk in enumerate(passes):
@@ -90,74 +91,86 @@ class Prefix:
                 TokenTree.of([self.rows[i].tokens.ids[self.length :].tolist() for i in rows])
                 for rows in chunk
             ]
-            yield from self._tree_pass(chunk, trees)
+            yield self._tree_pass(chunk, trees)
             if number + 1 < len(passes):
                 self._cache.crop(-max(map(len, trees)))
 
-    def _tree_pass(
-        self, chunk: Sequence[Sequence[int]], trees: Sequence[TokenTree]
-    ) -> Iterator[tuple[int, Tensor]]:
+    def _tree_pass(self, chunk: Sequence[Sequence[int]], trees: Sequence[TokenTree]) -> Read:
         size, model = max(map(len, trees)), self._forward.model
         ids = torch.full((len(trees), size), model.generation_config.pad_token_id or 0)
-        positions = self._positions.new_zeros((*self._positions.shape[:-2], len(trees), size))
-        sees = torch.ones(len(trees), 1, size, self.length + size, dtype=torch.bool)
+        sees = torch.ones(len(trees), 1, size, size, dtype=torch.bool)
+        # A row that passes through each node, and where in its tail.
+        owner, depth = np.zeros((2, len(trees), size), dtype=np.int64)
+        read: dict[int, tuple[int, Sequence[int]]] = {}
         for line, (rows, tree) in enumerate(zip(chunk, trees, strict=True)):
             ids[line, : len(tree)] = torch.tensor(tree.tokens)
-            sees[line, 0, :, self.length :] = tree.ancestry(size)
+            sees[line, 0] = tree.ancestry(size)
             for row, path in zip(rows, tree.paths, strict=True):
-                span = slice(self.length, self.length + len(path))
-                positions[..., line, list(path)] = self._positions[..., row, span]
+                nodes = list(path)
+                owner[line, nodes], depth[line, nodes] = row, range(len(path))
+                read[row] = line, path[self._read(row)]
                 if self._states is not None:
                     self._states.place(self.rows[row], line, self.length, path)
-        # Additive, because eager attention knows no other kind.
-        mask = torch.zeros(sees.shape, dtype=model.dtype)
-        mask.masked_fill_(~sees, torch.finfo(model.dtype).min)
-        read = [[path[self._read(row)] for row, path in zip(rows, tree.paths, strict=True)]
-                for rows, tree in zip(chunk, trees, strict=True)]  # fmt: skip
-        nodes = sorted({node for paths in read for path in paths for node in path})
-        place = {node: index for index, node in enumerate(nodes)}
+        at = torch.from_numpy(owner), torch.from_numpy(depth) + self.length
         inputs = {
             "input_ids": ids.to(self._forward.device),
-            "position_ids": positions.to(self._forward.device),
-            "attention_mask": mask.to(self._forward.device),
+            "position_ids": self._positions[(..., *at)].to(self._forward.device),
+            "attention_mask": self._mask(sees),
             **self._types(len(trees), size),
             "past_key_values": self._cache,
             "use_cache": True,
         }
-        logits = self._forward.read(inputs, nodes)
-        for line, (rows, paths) in enumerate(zip(chunk, read, strict=True)):
-            for row, path in zip(rows, paths, strict=True):
-                yield row, logits[line, [place[node] for node in path]]
+        return self._fed(inputs, read)
 
-    def row_logits(self) -> Iterator[tuple[int, Tensor]]:
+    def _mask(self, sees: Tensor) -> Tensor:
+        """Return the attention mask of trees, all of whose nodes see the whole prefix.
+
+        It is additive, because eager attention knows no other kind. It is made where it is used:
+        it is many times as large as what says which nodes see which.
+        """
+        dtype, device = self._forward.model.dtype, self._forward.device
+        shape = *sees.shape[:-1], self.length + sees.shape[-1]
+        mask = torch.zeros(shape, dtype=dtype, device=device)
+        mask[..., self.length :].masked_fill_(~sees.to(device), torch.finfo(dtype).min)
+        return mask
+
+    def _fed(
+        self, inputs: Mapping[str, Any], read: Mapping[int, tuple[int, Sequence[int]]]
+    ) -> Read:
+        """Run a pass; given is, for each row, its line and where in it the row is read."""
+        positions = sorted({position for _, own in read.values() for position in own})
+        place = {position: index for index, position in enumerate(positions)}
+        places = {row: (line, [place[each] for each in own]) for row, (line, own) in read.items()}
+        return Read(self._forward.read(inputs, positions), places)
+
+    def row_logits(self) -> Iterator[Read]:
         """Yield the same as `tree_logits`, from one copy of the cache a row."""
         order = sorted(range(len(self.rows)), key=lambda i: -len(self.rows[i].tokens))
         longest = len(self.rows[order[0]].tokens)
         step = max(1, self._forward.batch_tokens // longest)
         chunks = [order[i : i + step] for i in range(0, len(order), step)]
         for number, chunk in enumerate(chunks):
-            cache = self.copies(chunk, last=number + 1 == len(chunks))
-            rows = [self.rows[i] for i in chunk]
-            size = len(rows[0].tokens) - self.length
-            ids = torch.zeros(len(rows), size, dtype=torch.int64)
-            for line, row in enumerate(rows):
-                tail = row.tokens.ids[self.length :]
-                ids[line, : len(tail)] = tail
-                if self._states is not None:
-                    self._states.place(row, line, self.length, range(len(tail)))
-            spans = [range(size)[self._read(i)] for i in chunk]
-            read = sorted(set().union(*spans))
-            place = {position: index for index, position in enumerate(read)}
-            inputs = {
-                "input_ids": ids.to(self._forward.device),
-                "position_ids": self._tails(chunk, size),
-                **self._types(len(rows), size),
-                "past_key_values": cache,
-                "use_cache": True,
-            }
-            logits = self._forward.read(inputs, read)
-            for line, (i, span) in enumerate(zip(chunk, spans, strict=True)):
-                yield i, logits[line, [place[position] for position in span]]
+            yield self._row_pass(chunk, last=number + 1 == len(chunks))
+
+    def _row_pass(self, chunk: Sequence[int], *, last: bool) -> Read:
+        rows = [self.rows[i] for i in chunk]
+        size = len(rows[0].tokens) - self.length
+        ids = torch.zeros(len(rows), size, dtype=torch.int64)
+        for line, row in enumerate(rows):
+            tail = row.tokens.ids[self.length :]
+            ids[line, : len(tail)] = tail
+            if self._states is not None:
+                self._states.place(row, line, self.length, range(len(tail)))
+        inputs = {
+            "input_ids": ids.to(self._forward.device),
+            "position_ids": self._tails(chunk, size),
+            **self._types(len(rows), size),
+            "past_key_values": self.copies(chunk, last=last),
+            "use_cache": True,
+        }
+        return self._fed(
+            inputs, {i: (line, range(size)[self._read(i)]) for line, i in enumerate(chunk)}
+        )
 
     def _tails(self, rows: Sequence[int], size: int) -> Tensor:
         """Return the positions after the prefix of some rows."""

@@ -9,6 +9,7 @@ from one and the same row. How rows share work is decided by :mod:`vlm_eval.mode
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from vlm_eval.models.hooks import Placing, Watch
 from vlm_eval.models.inputs import Encoded, Row
 from vlm_eval.models.jobs import Job, alone, shared
 from vlm_eval.models.prefix import Prefix
+from vlm_eval.models.reading import Read
 from vlm_eval.models.sharing import ROUNDING, Sharing
 
 
@@ -84,17 +86,18 @@ class Scoring:
         positions = sorted(set().union(*(row.read for row in rows)))
         logits = self._forward.logits(rows, positions, states)
         index = {position: i for i, position in enumerate(positions)}
-        return [
-            _score(line[[index[position] for position in row.read]], row.targets)
-            for line, row in zip(logits, rows, strict=True)
-        ]
+        places = {i: (i, [index[position] for position in row.read]) for i, row in enumerate(rows)}
+        return [*Read(logits, places).scores([_targets(row) for row in rows]).values()]
 
     def _shared(self, jobs: Sequence[Job], states: Placing | None) -> list[Tensor]:
         """Return the same, the prefix of each job computed once."""
         prefix = Prefix(self._forward, jobs, states)
-        tree = self._sharing.level == "tree"
-        logits = prefix.tree_logits() if tree else prefix.row_logits()
-        found = {number: _score(line, prefix.rows[number].targets) for number, line in logits}
+        targets = [_targets(row) for row in prefix.rows]
+        passes = prefix.tree_logits() if self._sharing.level == "tree" else prefix.row_logits()
+        found: dict[int, Tensor] = {}
+        # What is read gets no name: the logits of one pass are gone before the next.
+        for scores in map(partial(Read.scores, targets=targets), passes):
+            found |= scores
         return [found[number] for number in range(len(prefix.rows))]
 
     def answer(self, encoded: Encoded, results: Sequence[dict[int, float]]) -> Answer:
@@ -136,9 +139,6 @@ def _by_option(row: Row, scores: Tensor) -> dict[int, float]:
     return dict(zip(row.options, scores.tolist(), strict=True))
 
 
-def _score(logits: Tensor, targets: Tensor | None) -> Tensor:
-    """Sum log-probabilities: logits (positions, vocabulary), targets (options, positions)."""
-    assert targets is not None
-    logprobs = logits.float().log_softmax(-1)
-    chosen = logprobs.gather(-1, targets.to(logits.device).T)
-    return chosen.sum(0)
+def _targets(row: Row) -> Tensor:
+    assert row.targets is not None
+    return row.targets

@@ -142,8 +142,9 @@ class Sharing:
     def _last_logits(self, forward: Forward, job: Job) -> Tensor:
         """Return the logits after each row at the present level. Shape (rows, vocabulary)."""
         prefix = Prefix(forward, [job])
-        found = dict(prefix.tree_logits() if self.level == "tree" else prefix.row_logits())
-        return torch.stack([found[number][-1] for number in range(len(job.rows))])
+        passes = prefix.tree_logits() if self.level == "tree" else prefix.row_logits()
+        found = {row: read.last(row) for read in passes for row in read.places}
+        return torch.stack([found[number] for number in range(len(job.rows))])
 
     def _step_down(self, fault: str) -> None:
         if self.engine != "auto":
