@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -110,6 +111,19 @@ def test_no_row_makes_the_accelerator_wait(level: str, checkpoint: Callable[[str
         model = HfModel(loaded, name="there", batch_size=64)
         crossed(1, 2)  # the first proves the level
         assert crossed(2, 2) == crossed(3, 12) > 0
+
+
+def test_the_lens_reads_a_model_on_two_devices(
+    checkpoint: Callable[[str], Path], backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its head is on another device than the logits that it brings back."""
+    loaded = load_checkpoint(str(checkpoint("llava")), HfOptions(batch_tokens=1024), device="cpu")
+    states = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
+    expected = backend("llava").lens(states, [5, 6])
+    spread(loaded.model, over_two(loaded.model), monkeypatch)
+    with Pretended():
+        found = HfModel(loaded, name="there", batch_size=3).lens(states, [5, 6])
+    np.testing.assert_allclose(found.full, expected.full, atol=1e-5)
 
 
 def test_pretended_devices_refuse_what_a_gpu_refuses() -> None:

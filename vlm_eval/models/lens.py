@@ -93,7 +93,7 @@ class Lens:
 
     def _logprobs(self, states: Tensor, options: Sequence[int], normed: bool) -> Tensor:
         logits = self._logits(states if normed else self._normalised(states)).float()
-        return logits.log_softmax(-1)[:, list(options)].double().cpu()
+        return logits.log_softmax(-1)[:, list(options)].cpu().double()
 
     def _normalised(self, states: Tensor) -> Tensor:
         if self._norm is None:
@@ -117,7 +117,7 @@ class Lens:
     def _find_finish(self, model: Any, run: _Run) -> Callable[[Tensor], Tensor]:
         """Return what turns the output embeddings' result into the model's logits."""
         plain = self._logits(run.end[0]).float()
-        wanted = run.logits[0].float()
+        wanted = run.logits[0].to(plain.device).float()  # device_map brings a model's output back
         rounding = (
             torch.finfo(run.logits.dtype).eps * _TOLERANCE * max(1.0, float(wanted.abs().max()))
         )
