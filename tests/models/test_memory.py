@@ -30,19 +30,33 @@ def test_other_faults_are_not_that(error: Exception) -> None:
     assert not lacks_memory(error)
 
 
-def test_a_gpu_that_answers_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    called = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Which of three GPUs are asked whether they work; the process is on 0 and has memory on 2."""
+    found: list[int] = []
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: called.append(1))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 512 * (device == 2))
+    monkeypatch.setattr(torch.cuda, "synchronize", found.append)
+    return found
+
+
+def test_a_gpu_that_answers_goes_on(asked: list[int]) -> None:
     recover(memory=False)
-    assert called == [1]
+    assert asked == [0, 2]
 
 
-def test_a_gpu_that_does_not_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def dead() -> None:
-        raise RuntimeError("CUDA error: device-side assert triggered\nCompile with ...")
+@pytest.mark.parametrize("broken", [0, 2])
+def test_a_gpu_that_does_not_ends_the_run(
+    broken: int,
+    asked: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dead(device: int) -> None:
+        if device == broken:
+            raise RuntimeError("CUDA error: device-side assert triggered\nCompile with ...")
 
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", dead)
     with pytest.raises(ModelError, match="the GPU has failed: CUDA error: device-side") as caught:
         recover(memory=False)

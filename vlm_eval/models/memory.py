@@ -36,9 +36,20 @@ def recover(*, memory: bool) -> None:
         clear_device_cache(garbage_collection=True)
     elif torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         try:
-            torch.cuda.synchronize()
+            for device in _used():
+                torch.cuda.synchronize(device)
         except RuntimeError as error:
             raise ModelError(
                 f"the GPU has failed: {' '.join(str(error).split())[:300]}",
                 hint="what is recorded is safe; continue with --resume",
             ) from error
+
+
+def _used() -> list[int]:
+    """Return the GPUs on which this process has something; asking another takes memory there."""
+    current = torch.cuda.current_device()
+    return [
+        device
+        for device in range(torch.cuda.device_count())
+        if device == current or torch.cuda.memory_reserved(device)
+    ]
