@@ -156,25 +156,28 @@ def check_several(job: Job, launch: Launch) -> None:
 
 
 def placed(job: Job, launch: Launch) -> Job:
-    """Return the job with the device of a rank, and let ranks on one machine share its cores."""
+    """Return the job with the device of a rank, and let ranks on one machine share its cores.
+
+    With GPUs too: what is prepared for them is prepared on the cores.
+    """
     from vlm_eval.models.args import parse_args
     from vlm_eval.models.registry import resolve
 
     assert isinstance(job.model, str)
-    options = parse_args(job.model_args)
-    given = options.get("device", job.device)
     alone = max(launch.local_world_size, launch.local_rank + 1) == 1
-    if alone or given not in (None, "auto", "cuda") or resolve(job.model).backend == "mock":
+    if alone or resolve(job.model).backend == "mock":
         return job
     import torch
 
-    if torch.cuda.is_available():
-        options.pop("device", None)
-        device = f"cuda:{launch.local_rank % torch.cuda.device_count()}"
-        return replace(job, device=device, model_args=options)
     share = (os.cpu_count() or 1) // launch.local_world_size
     torch.set_num_threads(max(1, min(torch.get_num_threads(), share)))
-    return job
+    options = parse_args(job.model_args)
+    given = options.get("device", job.device)
+    if given not in (None, "auto", "cuda") or not torch.cuda.is_available():
+        return job
+    options.pop("device", None)
+    device = f"cuda:{launch.local_rank % torch.cuda.device_count()}"
+    return replace(job, device=device, model_args=options)
 
 
 def _begin(job: Job, launch: Launch | None = None, **session: Any) -> _Begun:
