@@ -43,11 +43,13 @@ class Pretended(TorchFunctionMode):
     crossed
         How often something was copied between the CPU and another device, so that one waited for
         the other: whole tensors, single numbers, indices.
+    converted
+        How often the number format was changed with it, which is done on the CPU.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.crossed = 0
+        self.crossed = self.converted = 0
 
     def __enter__(self) -> Any:
         # vmap, with which transformers makes masks, wraps tensors without the mode's knowledge.
@@ -74,6 +76,8 @@ class Pretended(TorchFunctionMode):
         target = place if asked is None else asked
         made = func(*args, **kwargs)
         self.crossed += bool(given) and _crosses(func, args, place_of(given[0]), target)
+        if func is Tensor.to and place.type == "cpu" != target.type:
+            self.converted += made.dtype != args[0].dtype
         if target != place and any(made is each for each in given):
             made = made.clone()
         for leaf in tree_leaves(made):

@@ -87,9 +87,10 @@ def test_an_accelerator_gives_what_the_cpu_gives(
     assert (there["level"], there["why"]) == (here["level"], here["why"])
 
 
-def on_one(path: Path, **options: Any) -> Any:
+def on_one(path: Path, dtype: str | None = None, **options: Any) -> Any:
     """Return a checkpoint on a pretended GPU."""
-    loaded = load_checkpoint(str(path), HfOptions(batch_tokens=4096, **options), device="cpu")
+    asked = HfOptions(batch_tokens=4096, **options)
+    loaded = load_checkpoint(str(path), asked, device="cpu", dtype=dtype)
     for tensor in tensors(loaded.model):
         put(tensor, CUDA)
     return loaded
@@ -111,6 +112,18 @@ def test_no_row_makes_the_accelerator_wait(level: str, checkpoint: Callable[[str
         model = HfModel(loaded, name="there", batch_size=64)
         crossed(1, 2)  # the first proves the level
         assert crossed(2, 2) == crossed(3, 12) > 0
+
+
+def test_pixels_get_the_models_number_format_on_the_accelerator(
+    checkpoint: Callable[[str], Path],
+) -> None:
+    loaded = on_one(checkpoint("llava"), dtype="bfloat16")
+    with Pretended() as mode:
+        responses = HfModel(loaded, name="there", batch_size=3).loglikelihood(questions())
+        assert all(isinstance(response.outcome, Answer) for response in responses)
+        assert (mode.crossed > 0, mode.converted) == (True, 0)
+        torch.zeros(2).to("cuda", torch.bfloat16)
+        assert mode.converted == 1
 
 
 def test_the_lens_reads_a_model_on_two_devices(

@@ -83,7 +83,9 @@ class VisionMemo:
     def _moved(self, value: Any) -> Any:
         if isinstance(value, list):
             return [self._moved(item) for item in value]
-        return value.to(self._device, self._dtype if value.is_floating_point() else None)
+        moved = value.to(self._device)
+        # In a second step: a copy to a GPU that also converts does so before, on the CPU.
+        return moved.to(self._dtype) if moved.is_floating_point() else moved
 
 
 def _geometry(rows: Sequence[Row]) -> dict[str, Any]:
