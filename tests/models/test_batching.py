@@ -147,6 +147,21 @@ def test_a_batch_has_a_budget_of_tokens() -> None:
     assert max(map(len, work.lengths)) > 1
 
 
+def test_what_waits_is_a_few_batches_of_jobs_or_of_tokens() -> None:
+    """Each job that waits holds its prepared images: of a large image, 50 MB."""
+    for length, waits in ((1, 24), (8, 9), (40, 3)):
+        taken: list[str] = []
+
+        def taking(request: Request, taken: list[str] = taken) -> Encoded | Failure:
+            taken.append(request.id)
+            return encode(request)
+
+        requests = [ask(f"r{i}", picture(i), "x" * length) for i in range(60)]
+        next(iter(Batcher(taking, Work(), 8, 24).run(requests)))
+        ahead_of_them = 2 * 8 + 2  # prepared, of which one is in the worker's hands
+        assert waits <= len(taken) <= waits + ahead_of_them
+
+
 def test_images_come_in_the_order_in_which_they_are_asked_about() -> None:
     """The versions of a sample, which the runner puts together, stay together."""
     requests = [ask(f"q{i}", picture(seed), "x") for i, seed in enumerate((5, 1, 5, 3, 1))]

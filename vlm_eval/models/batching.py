@@ -104,7 +104,7 @@ class Batcher(Generic[R]):
             prepared = ahead(self._prepare, batchable, _AHEAD * self._size)
             for _, alike in groupby(prepared, key=lambda pair: _shown(*pair)):
                 yield from self._admit(list(alike))
-                while len(self._window) >= _WINDOW * self._size:
+                while self._full():
                     yield from self._step()
             while self._window:
                 yield from self._step()
@@ -127,6 +127,11 @@ class Batcher(Generic[R]):
             for row in job.rows:
                 self._open[id(row.encoded)].rows += 1
         self._window += jobs
+
+    def _full(self) -> bool:
+        """Whether a few batches wait. Large images fill one with few jobs, and memory with many."""
+        tokens = sum(job.tokens for job in self._window)
+        return len(self._window) >= _WINDOW * self._size or tokens >= _WINDOW * self._tokens
 
     def _step(self) -> Iterator[Response]:
         """Compute the largest jobs of the window that go together."""
