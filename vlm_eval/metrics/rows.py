@@ -154,7 +154,7 @@ class TableRows(Sequence[TableRow]):
         return made
 
     def attribute(self, name: str) -> Coded:
-        """Return an attribute of each row, but for the fields, scores and unique texts of rows."""
+        """Return an attribute of each row; not fields, scores, logprobs, text or request."""
         return self._columns.coded[name].coded.part(self._places)
 
     def value(self, name: str) -> Coded:

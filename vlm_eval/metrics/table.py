@@ -37,8 +37,8 @@ class Table:
     """All scored trials of one task and one model, or a part of them.
 
     What metrics read of rows again and again (scores, clusters, levels) is an array with an entry a
-    row; parts that are made by `where`, `split` or `take` use those of the whole table. A row that
-    is read is made anew, so that a million of them need not be held.
+    row; parts that are made by `where`, `split` or `take` use those of the whole table. A row is a
+    view of columns, see `vlm_eval.metrics.rows`.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class Table:
         return coded if within is None else coded.part(within)
 
     def attribute(self, name: str) -> Coded:
-        """Return an attribute of each row, coded: sample_id, condition, gold, answer, literal."""
+        """Return an attribute of each row, coded: one that recurs, such as condition or answer."""
         return self._rows.attribute(name)
 
     def derived(self, key: Hashable, make: Callable[[Table], Array]) -> Array:
