@@ -14,7 +14,8 @@ from vlm_eval.comparison.same import Different, check_declared, check_trial, sho
 from vlm_eval.core.errors import RunError, UsageError, did_you_mean
 from vlm_eval.core.types import Level, condition_key
 from vlm_eval.metrics.pairing import Side, answer_for, two_sides
-from vlm_eval.metrics.table import Table, TableRow
+from vlm_eval.metrics.rows import TableRow, TableRows
+from vlm_eval.metrics.table import Table
 from vlm_eval.runner.folder import RunFolder
 from vlm_eval.runner.records import Record, RecordIndex
 from vlm_eval.runner.rows import scored_row
@@ -98,12 +99,14 @@ class _Run:
         return {task.name: task for task in tasks_of(self.folder)}
 
     @cached_property
-    def records(self) -> dict[str, dict[Key, Record]]:
-        by_task: dict[str, dict[Key, Record]] = {}
-        for record in RecordIndex(self.folder.records):
-            key = record.sample_id, condition_key(record.condition)
-            by_task.setdefault(record.task, {})[key] = record
-        return by_task
+    def index(self) -> RecordIndex:
+        return RecordIndex(self.folder.records)
+
+    def records(self, task: str) -> dict[Key, Record]:
+        return {
+            (record.sample_id, condition_key(record.condition)): record
+            for record in self.index.of_task(task)
+        }
 
 
 def _names(a: _Run, b: _Run) -> tuple[str, str]:
@@ -149,7 +152,8 @@ def _task(
 ) -> TaskDifference:
     a, b = runs
     limits = check_declared(a.manifest, b.manifest, name, shared_samples=shared_samples)
-    records = a.records.get(name, {}), b.records.get(name, {})
+    records = a.records(name), b.records(name)
+    missing = list(_about_missing(runs, name, records))
     samples = [{sample for sample, _ in side} for side in records]
     notes = []
     if limits is not None:
@@ -161,7 +165,8 @@ def _task(
         check_trial(records[0][key], records[1][key], requests=same_decoding)
     tasks = a.tasks[name], b.tasks[name]
     sides = _rows(tasks[0], records[0], score), _rows(tasks[1], records[1], score)
-    notes += _about_missing(a, b, name) if limits is None else []
+    del records
+    notes += missing if limits is None else []
     duel = _Duel(tasks[0], names, score, sides)
     changes = duel.changes()
     return TaskDifference(
@@ -187,10 +192,12 @@ def _about_limits(limits: Different, samples: list[set[str]]) -> str:
     )
 
 
-def _about_missing(a: _Run, b: _Run, name: str) -> Iterator[str]:
-    for label, run in (("A", a), ("B", b)):
+def _about_missing(
+    runs: tuple[_Run, _Run], name: str, records: tuple[dict[Key, Record], dict[Key, Record]]
+) -> Iterator[str]:
+    for label, run, found in zip("AB", runs, records, strict=True):
         planned = run.manifest["tasks"][name]["trials"]
-        missing = planned - len(run.records.get(name, {}))
+        missing = planned - len(found)
         if missing:
             yield f"{label} is not finished: {missing:,} of {planned:,} trials are missing"
 
@@ -201,7 +208,9 @@ def _only(records: dict[Key, Record], samples: set[str]) -> dict[Key, Record]:
 
 def _rows(task: Task, records: Mapping[Key, Record], score: str) -> dict[Key, TableRow]:
     """Return the scored rows that have the score, or failed."""
-    rows = {key: scored_row(task, record) for key, record in sorted(records.items())}
+    ordered = sorted(records.items())
+    held = TableRows(scored_row(task, record) for _, record in ordered)
+    rows = {key: row for (key, _), row in zip(ordered, held, strict=True)}
     known = {name for row in rows.values() for name in row.scores}
     if known and score not in known:
         hint = did_you_mean(score, known)
