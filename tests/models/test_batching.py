@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vlm_eval.core.errors import ModelError
 from vlm_eval.core.types import Answer, Decoding, Failure, Request
@@ -54,8 +56,14 @@ class Work:
         return Answer(text=",".join(map(str, results)))
 
 
+def each(
+    encode: Callable[[Request], Encoded | Failure],
+) -> Callable[[Sequence[Request]], list[Encoded | Failure]]:
+    return lambda alike: [encode(request) for request in alike]
+
+
 def run(work: Work, requests: Sequence[Request], batch_size: int) -> dict[str, Any]:
-    responses = list(Batcher(encode, work, batch_size).run(requests))
+    responses = list(Batcher(each(encode), work, batch_size).run(requests))
     assert len(responses) == len(requests)
     return {response.request_id: response.outcome for response in responses}
 
@@ -82,7 +90,7 @@ def test_no_requests() -> None:
 
 
 def test_requests_of_one_id_are_all_answered() -> None:
-    responses = list(Batcher(encode, Work(), 4).run([ask("same", "x"), ask("same", "x")]))
+    responses = list(Batcher(each(encode), Work(), 4).run([ask("same", "x"), ask("same", "x")]))
     assert [response.request_id for response in responses] == ["same", "same"]
 
 
@@ -121,7 +129,7 @@ def test_lack_of_memory_halves_the_batches(caplog: pytest.LogCaptureFixture) -> 
 
 def test_the_batches_stay_halved() -> None:
     work = Work(memory=2)
-    batcher = Batcher(encode, work, 8)
+    batcher = Batcher(each(encode), work, 8)
     assert len(list(batcher.run(texts(8)))) == 8
     work.batches.clear()
     assert len(list(batcher.run(texts(8)))) == 8
@@ -141,7 +149,7 @@ def test_a_job_that_is_too_large_is_cut_between_its_rows() -> None:
 
 def test_a_batch_has_a_budget_of_tokens() -> None:
     work = Work()
-    list(Batcher(encode, work, 8, 24).run(texts(20)))
+    list(Batcher(each(encode), work, 8, 24).run(texts(20)))
     for lengths in work.lengths:
         assert len(lengths) == 1 or len(lengths) * max(lengths) <= 24
     assert max(map(len, work.lengths)) > 1
@@ -157,7 +165,7 @@ def test_what_waits_is_a_few_batches_of_jobs_or_of_tokens() -> None:
             return encode(request)
 
         requests = [ask(f"r{i}", picture(i), "x" * length) for i in range(60)]
-        next(iter(Batcher(taking, Work(), 8, 24).run(requests)))
+        next(iter(Batcher(each(taking), Work(), 8, 24).run(requests)))
         ahead_of_them = 2 * 8 + 2  # prepared, of which one is in the worker's hands
         assert waits <= len(taken) <= waits + ahead_of_them
 
@@ -201,7 +209,7 @@ def test_a_fault_of_the_whole_backend_is_raised() -> None:
 def test_answers_come_before_the_next_batch() -> None:
     """A run that is killed keeps what it had: nothing waits for the end."""
     work = Work()
-    responses = Batcher(encode, work, 2).run(texts(40))
+    responses = Batcher(each(encode), work, 2).run(texts(40))
     next(responses)
     assert len(work.batches) == 1
     responses.close()
@@ -224,6 +232,48 @@ def test_ahead_keeps_the_order_and_its_distance() -> None:
     assert threading.current_thread().name not in threads
 
 
+def test_ahead_computes_in_several_threads_and_keeps_the_order() -> None:
+    both = threading.Barrier(2, timeout=60)  # passed only by two at a time
+
+    def work(item: int) -> int:
+        both.wait()
+        return item * 2
+
+    assert list(ahead(work, range(10), 1, threads=2)) == [2 * item for item in range(10)]
+
+
+@given(st.lists(st.integers(1, 5), max_size=30), st.integers(1, 12), st.integers(1, 3))
+def test_ahead_is_as_far_as_items_weigh(weights, depth, threads) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for weight in weights:
+            taken.append(weight)
+            yield weight
+
+    results = ahead(lambda item: item, items(), depth, weight=lambda item: item, threads=threads)
+    for number, item in enumerate(results, 1):
+        assert item == weights[number - 1]
+        waiting = taken[number:]
+        assert len(waiting) >= min(threads, len(weights) - number)
+        assert sum(waiting) >= min(depth, sum(weights[number:]))
+        assert len(waiting) <= threads or sum(waiting[:-1]) < depth
+
+
+def test_requests_about_one_image_are_prepared_together_and_texts_one_by_one() -> None:
+    prepared: list[list[str]] = []
+
+    def noting(alike: Sequence[Request]) -> list[Encoded | Failure]:
+        prepared.append([request.id for request in alike])
+        return each(encode)(alike)
+
+    requests = [ask(f"i{i}", picture(i % 2), "x") for i in range(6)] + texts(3)
+    assert len(list(Batcher(noting, Work(), 4, threads=2).run(requests))) == 9
+    assert sorted(map(sorted, prepared)) == [
+        ["i0", "i2", "i4"], ["i1", "i3", "i5"], ["r0"], ["r1"], ["r2"],
+    ]  # fmt: skip
+
+
 def test_ahead_stops_when_it_is_closed() -> None:
     started: list[int] = []
     results = ahead(lambda item: started.append(item), iter(range(1000)), 4)
@@ -237,5 +287,5 @@ def test_seconds_add_up_to_the_time_of_the_batches(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         "vlm_eval.models.batching.time", SimpleNamespace(perf_counter=lambda: next(clock))
     )
-    responses = list(Batcher(encode, Work(rows=2), 3).run(texts(3)))
+    responses = list(Batcher(each(encode), Work(rows=2), 3).run(texts(3)))
     assert [response.seconds for response in responses] == [4.0, 4.0, 4.0]

@@ -1,6 +1,6 @@
 """Answering many requests: in order of size, in batches, each image prepared ahead of its turn.
 
-A worker thread prepares requests while the model computes. Requests about the same images are
+Worker threads prepare requests while the model computes. Requests about the same images are
 planned together and become jobs, those of the same content as one; jobs wait in a window a few
 batches long, from which the largest are taken together. A batch that fails is halved until what
 fails is alone: a lack of memory also halves the batches to come, and any other fault costs only the
@@ -13,9 +13,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import groupby, islice
+from itertools import chain, groupby
 from typing import Any, Generic, Protocol, TypeVar
 
 from vlm_eval.core.errors import VlmEvalError
@@ -72,7 +72,7 @@ class Batcher(Generic[R]):
     Parameters
     ----------
     encode
-        Prepares one request; called in a worker thread.
+        Prepares requests that name the same images; called in worker threads.
     work
         What to do with them.
     batch_size
@@ -81,17 +81,21 @@ class Batcher(Generic[R]):
         Tokens a forward pass, padding included; a larger job is computed by itself.
     merge
         Whether requests of the same content are computed once.
+    threads
+        In how many threads requests are prepared.
     """
 
     def __init__(
         self,
-        encode: Callable[[Request], Encoded | Failure],
+        encode: Callable[[Sequence[Request]], Sequence[Encoded | Failure]],
         work: Work[R],
         batch_size: int,
         batch_tokens: int = 2**30,
         *,
         merge: bool = False,
+        threads: int = 1,
     ) -> None:
+        self._threads = threads
         self._encode, self._work, self._size, self._merge = encode, work, batch_size, merge
         self._tokens = batch_tokens
         self._window: list[Job] = []
@@ -101,16 +105,19 @@ class Batcher(Generic[R]):
         """Yield a response for each request, batch by batch, in an order of its own."""
         self._window, self._open = [], {}  # a run that was closed early leaves jobs behind
         for _, batchable in groupby(in_order(requests), key=_kind):
-            prepared = ahead(self._prepare, batchable, _AHEAD * self._size)
-            for _, alike in groupby(prepared, key=lambda pair: _shown(*pair)):
+            groups = (list(alike) for _, alike in groupby(batchable, key=_together))
+            depth = _AHEAD * self._size
+            prepared = ahead(self._prepare, groups, depth, weight=len, threads=self._threads)
+            pairs = chain.from_iterable(prepared)
+            for _, alike in groupby(pairs, key=lambda pair: _shown(*pair)):
                 yield from self._admit(list(alike))
                 while self._full():
                     yield from self._step()
             while self._window:
                 yield from self._step()
 
-    def _prepare(self, request: Request) -> tuple[Request, Encoded | Failure]:
-        return request, self._encode(request)
+    def _prepare(self, alike: list[Request]) -> list[tuple[Request, Encoded | Failure]]:
+        return list(zip(alike, self._encode(alike), strict=True))
 
     def _admit(self, alike: list[tuple[Request, Encoded | Failure]]) -> Iterator[Response]:
         ready = []
@@ -217,6 +224,11 @@ def _images(request: Request) -> tuple[str, ...]:
     return tuple(image.key for image in request.images)
 
 
+def _together(request: Request) -> Hashable:
+    """Return what requests have in common that are prepared together: their images, if any."""
+    return _images(request) or request.id
+
+
 def _shown(request: Request, encoded: Encoded | Failure) -> tuple[str, ...]:
     """Return the pixels that a request shows; its images' names, if they cannot be read."""
     return _images(request) if isinstance(encoded, Failure) else encoded.images.keys
@@ -251,16 +263,45 @@ def in_order(requests: Iterable[Request]) -> list[Request]:
     return sorted(given, key=key)
 
 
-def ahead(function: Callable[[A], B], items: Iterable[A], depth: int) -> Iterator[B]:
-    """Yield ``function(item)`` in order, up to ``depth`` items ahead, from one worker thread."""
+def ahead(
+    function: Callable[[A], B],
+    items: Iterable[A],
+    depth: int,
+    *,
+    weight: Callable[[A], int] = lambda _: 1,
+    threads: int = 1,
+) -> Iterator[B]:
+    """Yield ``function(item)`` in order, computed ahead in worker threads.
+
+    Parameters
+    ----------
+    function, items
+        What is computed, and of what; items are taken one by one.
+    depth
+        How much the items weigh together that are ahead, or one a thread if that is more.
+    weight
+        What an item weighs.
+    threads
+        How many items are computed at a time.
+    """
     rest = iter(items)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare") as pool:
-        pending = deque(pool.submit(function, item) for item in islice(rest, depth))
+    pending: deque[tuple[Future[B], int]] = deque()
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="prepare") as pool:
+
+        def fill() -> None:
+            while len(pending) < threads or sum(weighs for _, weighs in pending) < depth:
+                try:
+                    item = next(rest)
+                except StopIteration:
+                    return
+                pending.append((pool.submit(function, item), weight(item)))
+
         try:
+            fill()
             while pending:
-                result = pending.popleft().result()
-                pending.extend(pool.submit(function, item) for item in islice(rest, 1))
+                result = pending.popleft()[0].result()
+                fill()
                 yield result
         finally:
-            for future in pending:
+            for future, _ in pending:
                 future.cancel()

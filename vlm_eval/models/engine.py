@@ -10,10 +10,10 @@ from vlm_eval.core.capture import CaptureSpec
 from vlm_eval.core.types import Answer
 from vlm_eval.models.batching import Batcher, Work
 from vlm_eval.models.capture import Capture
+from vlm_eval.models.encoders import Encoders
 from vlm_eval.models.forward import Forward, VisionMemo
 from vlm_eval.models.generating import Generating
 from vlm_eval.models.hooks import Watch
-from vlm_eval.models.inputs import Encoder
 from vlm_eval.models.loading import Checkpoint
 from vlm_eval.models.scoring import Scoring
 from vlm_eval.models.sharing import Engine as Asked
@@ -44,8 +44,8 @@ class Engine:
     ----------
     checkpoint
         What to run.
-    encoder
-        Prepares requests.
+    encoders
+        Prepare requests.
     level
         How much work to share; ``auto`` for as much as is exact.
     batch_size
@@ -63,7 +63,7 @@ class Engine:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, encoder: Encoder, level: Asked, batch_size: int | None
+        self, checkpoint: Checkpoint, encoders: Encoders, level: Asked, batch_size: int | None
     ) -> None:
         options, device = checkpoint.options, checkpoint.device
         self.sharing = Sharing(checkpoint.model, level)
@@ -72,7 +72,7 @@ class Engine:
         self.batch_tokens = options.batch_tokens or _batch_tokens(device)
         self.vision = VisionMemo(checkpoint.model, device, 0 if naive else options.vision_memo_mb)
         self._forward = Forward(checkpoint.model, device, self.vision, self.batch_tokens)
-        self._encoder, self._tokenizer = encoder, checkpoint.processor.tokenizer
+        self._encoders, self._tokenizer = encoders, checkpoint.processor.tokenizer
         self.scoring = Scoring(self._forward, self.sharing)
         self.generating = Generating(self._forward, self.sharing, self._tokenizer)
         self.scores = self._batcher(self.scoring, self.sharing)
@@ -94,8 +94,9 @@ class Engine:
 
     def _batcher(self, work: Work[R], sharing: Sharing) -> Batcher[R]:
         return Batcher(
-            self._encoder.encode, work, self.batch_size, self.batch_tokens, merge=sharing.merges
-        )
+            self._encoders.encode, work, self.batch_size, self.batch_tokens,
+            merge=sharing.merges, threads=len(self._encoders),
+        )  # fmt: skip
 
     def describe(self) -> dict[str, Any]:
         """Return what is shared, and in how large batches."""
@@ -104,6 +105,7 @@ class Engine:
             "vision_memo": self.vision.active,
             "batch_size": self.batch_size,
             "batch_tokens": self.batch_tokens,
+            "prepare_threads": len(self._encoders),
         }
 
 

@@ -2,8 +2,9 @@
 
 A request passes through these modules, in this order:
 
-``chat``, ``images``, ``inputs``
-    the text of the conversation; its images, decoded and prepared once each; tokens;
+``chat``, ``images``, ``inputs``, ``encoders``
+    the text of the conversation; its images, decoded and prepared once each; tokens; all that in
+    several threads;
 ``scoring`` or ``generating``
     what is fed for a request, and what is read from the result;
 ``jobs``, ``sharing``
@@ -45,10 +46,10 @@ from vlm_eval.core.types import Failure, Request, Response
 from vlm_eval.models.args import make_options
 from vlm_eval.models.base import Capabilities
 from vlm_eval.models.capture import image_token
+from vlm_eval.models.encoders import Encoders, threads_for
 from vlm_eval.models.engine import Engine
 from vlm_eval.models.gradients import PixelScores
 from vlm_eval.models.hooks import Watch, decoder_blocks
-from vlm_eval.models.inputs import Encoder
 from vlm_eval.models.interventions import At, Edit, Editing, Reading, Residuals
 from vlm_eval.models.lens import Lens, LensReading
 from vlm_eval.models.loading import Checkpoint, HfOptions, load_checkpoint
@@ -89,11 +90,14 @@ class HfModel:
     def __init__(self, checkpoint: Checkpoint, *, name: str, batch_size: int | None = None) -> None:
         self._checkpoint, self._name = checkpoint, name
         self._provenance = checkpoint.provenance  # of the processor as it was loaded
-        self._encoder = Encoder(checkpoint.processor, image_token(checkpoint.model.config))
         options = checkpoint.options
-        self._engine = Engine(checkpoint, self._encoder, options.engine, batch_size)
+        self._encoders = Encoders(
+            checkpoint, options.prepare_threads or threads_for(checkpoint.device)
+        )
+        self._encoder = self._encoders.first
+        self._engine = Engine(checkpoint, self._encoders, options.engine, batch_size)
         self._verifier = Verifier(options.verify)
-        self._naive = Engine(checkpoint, self._encoder, "naive", 1) if options.verify else None
+        self._naive = Engine(checkpoint, self._encoders, "naive", 1) if options.verify else None
 
     @property
     def name(self) -> str:
@@ -124,7 +128,7 @@ class HfModel:
             "engine": self._engine.describe(),
             "images_inlined": not self._encoder.chat.keeps_order,
             "counters": {
-                "merged_boundaries": self._encoder.merged_boundaries,
+                "merged_boundaries": self._encoders.merged_boundaries,
                 "images_encoded": self._engine.vision.computed,
                 **verified,
             },

@@ -8,6 +8,7 @@ its features can be computed once even if it stands in several lists.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -178,6 +179,10 @@ class PixelMemo:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Return a copy of the image processor, which remembers nothing."""
+        return copy.deepcopy(self._inner, memo)
 
     def __call__(self, images: Any, **kwargs: Any) -> Any:
         """Return what the image processor makes of the images; the caller may take items out."""

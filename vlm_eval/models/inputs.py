@@ -151,7 +151,7 @@ class Encoder:
     A processor expands an image to a number of tokens that follows from its size. So what it made
     of a text serves for all images of that size, and what it made of the images for all texts.
 
-    It runs in a worker thread: one thread at a time may call it.
+    It runs in a worker thread: one thread at a time may call it, see `Encoders`.
 
     Parameters
     ----------

@@ -48,6 +48,8 @@ class HfOptions(CheckpointOptions):
         differences and flips are recorded.
     batch_tokens
         Tokens a forward pass at most, padding included; None lets the device decide.
+    prepare_threads
+        In how many threads images are decoded, corrupted and prepared; None lets the device decide.
     adapter
         Folder or hub id of a peft adapter (LoRA) that is merged into the weights before anything
         else; safetensors only.
@@ -61,6 +63,7 @@ class HfOptions(CheckpointOptions):
     engine: Literal["auto", "naive", "memo", "prefix", "tree"] = "auto"
     verify: Annotated[int, Field(ge=0)] = 0
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    prepare_threads: Annotated[int, Field(ge=1)] | None = None
     adapter: str | None = None
     adapter_revision: str | None = None
 
