@@ -144,6 +144,12 @@ def test_a_missing_option_is_named_before_its_misspelling_is_missed(capsys):
     assert "the following arguments are required: --model" in capsys.readouterr().err
 
 
+def test_a_value_that_is_no_choice_is_told_with_the_nearest(capsys):
+    assert main(["--model", "mock", "--tasks", "mis", "--engine", "tre"]) == 2
+    said = capsys.readouterr().err
+    assert "argument --engine: invalid choice: 'tre'; did you mean tree?" in said
+
+
 def test_an_interrupt_is_status_130(one, capsys):
     assert main(["ls", "--fail", "stop"]) == 130
     assert capsys.readouterr().err == "\nvlm_eval: interrupted\n"

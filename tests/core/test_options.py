@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Literal
 
 import pytest
 
@@ -11,6 +12,7 @@ from vlm_eval.core.registry import Registry
 class Blur:
     kernel: int
     mode: str = "native"
+    edge: Literal["reflect", "wrap"] = "wrap"
 
 
 REGISTRY = Registry("transform", {"blur": f"{__name__}:Blur"}, "vlm_eval.test_nothing")
@@ -35,6 +37,8 @@ def test_it_is_frozen_and_keyword_only():
         ({"name": "blur", "kernal": 5}, "kernal.*did you mean kernel"),
         ("blur", "kernel"),
         ({"name": "blur", "kernel": "wide"}, "kernel.*'wide'"),
+        ({"name": "blur", "kernel": 5, "edge": "reflct"}, "edge.*'reflct'.*did you mean reflect"),
+        ({"name": "blur", "kernel": 5, "edge": "zzz"}, r"'reflect' or 'wrap' \(got 'zzz'\)$"),
         ({"kernel": 5}, "needs a name"),
     ],
 )

@@ -156,6 +156,12 @@ class Parser(argparse.ArgumentParser):
             raise UsageError(f"unknown argument {unknown[0]!r}", hint=f"see `{self.prog} --help`")
         return found
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        # argparse lists what is known; the nearest of it helps more.
+        if action.choices is not None and value not in action.choices:
+            hint = did_you_mean(str(value), map(str, action.choices))
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}; {hint}")
+
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage."""
         raise UsageError(message, hint=f"see `{self.prog} --help`")

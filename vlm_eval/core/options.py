@@ -8,6 +8,7 @@ class in a registry and constructs it, and says which key is wrong and which was
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, dataclass_transform
 
@@ -70,4 +71,14 @@ def explain(
     message = first["msg"].removeprefix("Value error, ")
     if not key:  # a check of several options together, whose message names them
         return TaskError(f"{what}: {message}", where=where)
-    return TaskError(f"{what}, option {key!r}: {message} (got {first['input']!r})", where=where)
+    fault = f"{what}, option {key!r}: {message} (got {first['input']!r})"
+    return TaskError(fault, where=where, hint=_nearest(first))
+
+
+def _nearest(fault: Any) -> str | None:
+    """Return the nearest of the words that an option takes, None if it does not take words."""
+    if fault["type"] != "literal_error":
+        return None
+    words = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+    near = did_you_mean(str(fault["input"]), words)
+    return None if near.startswith("known") else near  # the message lists them
