@@ -111,6 +111,10 @@ def process_id(folder: Path, rank: int) -> int | None:
     return None
 
 
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> bool:
     """Wait until a condition holds; false if the process ends before."""
     end = time.monotonic() + 120
@@ -239,6 +243,20 @@ def test_ranks_end_with_their_parent_and_another_size_continues(
     assert set(by_trial(folder).values()) == {1}
     assert len(numbers(folder)) == 1
     assert len(by_trial(folder)) == TOY_TRIALS
+
+
+def test_an_interrupt_ends_ranks_that_are_starting_in_one_line(start, tasks, tmp_path) -> None:
+    process = start(*arguments(tasks, tmp_path / "run"), "--num_processes", 2)
+    assert wait_for(lambda: len(children(process.pid)) == 2, process)
+    ranks = children(process.pid)
+    time.sleep(0.5)  # so that they are importing
+    for pid in (*ranks, process.pid):  # as a terminal does, to all of them
+        os.kill(pid, signal.SIGINT)
+    assert ended(process, 130) == ("", "\nvlm_eval: interrupted\n")
+    end = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in ranks):
+        assert time.monotonic() < end, "a rank has outlived its parent"
+        time.sleep(0.05)
 
 
 def test_all_die(start, tasks, tmp_path) -> None:

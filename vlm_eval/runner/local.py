@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -181,10 +181,11 @@ class _Child:
             text = json.dumps(order)
         except TypeError as error:
             raise UsageError(f"an argument cannot go to other processes: {error}") from error
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _START],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        with _deaf_to_interrupts():
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         with contextlib.suppress(BrokenPipeError):  # its end will be noticed
@@ -221,6 +222,19 @@ class _Child:
                 self.fault = _fault(json.loads(line.removeprefix(FAULT_MARK)))
             elif line:
                 self._say(line, self._rank)
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """What is started here never sees Ctrl-C, which a terminal sends to all: the parent ends it.
+
+    It would hit a rank in the middle of its imports, and be told with a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _fault(said: dict[str, Any]) -> VlmEvalError:

@@ -32,8 +32,6 @@ def main(order: dict[str, Any]) -> int:
         return _tell(error)
     except OSError as error:
         return _tell(RunError(error.strerror or str(error), where=error.filename))
-    except KeyboardInterrupt:  # the terminal sends it to the parent too
-        return 130
     return 0
 
 
