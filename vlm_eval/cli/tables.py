@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vlm_eval.cli.text import WIDTH, printable
+from vlm_eval.cli.verified import verified
 from vlm_eval.core.types import Level
 from vlm_eval.metrics.decay import TOKENS_CHANGED
 from vlm_eval.runner.results import Counts, GroupResult, Results, TaskResult
@@ -51,6 +52,10 @@ def print_results(results: Results, *, file: TextIO | None = None, full: bool = 
     for group in results.groups:
         factors = None if full else run[group.tasks[0]]["factors"]
         _print_group(console, results.model, group, factors)
+    found = verified(results.run)
+    if found is not None:
+        line, well = found
+        console.print(Text("\n" + textwrap.fill(line, WIDTH), style="dim" if well else "yellow"))
 
 
 def _print_task(

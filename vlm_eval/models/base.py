@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from vlm_eval.core.capture import Captured, CaptureSpec
 from vlm_eval.core.types import Request, Response
@@ -74,4 +74,13 @@ class Captures(Model, Protocol):
         self, requests: Sequence[Request], spec: CaptureSpec
     ) -> Iterator[tuple[Response, Captured | None]]:
         """Answer requests of either kind, and return what was captured with each answer."""
+        ...
+
+
+@runtime_checkable
+class Expects(Protocol):
+    """A model backend that wants to know how much is to come."""
+
+    def expect(self, requests: int) -> None:
+        """Take note of about how many requests a run will ask, of all its processes together."""
         ...

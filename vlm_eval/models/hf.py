@@ -53,7 +53,7 @@ from vlm_eval.models.hooks import Watch, decoder_blocks
 from vlm_eval.models.interventions import At, Edit, Editing, Reading, Residuals
 from vlm_eval.models.lens import Lens, LensReading
 from vlm_eval.models.loading import Checkpoint, HfOptions, load_checkpoint
-from vlm_eval.models.sharing import Level
+from vlm_eval.models.sharing import ROUNDING, Level
 from vlm_eval.models.verify import Ask, Verifier
 
 
@@ -121,7 +121,7 @@ class HfModel:
 
     def describe(self) -> Mapping[str, Any]:
         """Return provenance, and under ``counters`` what happened so far."""
-        verified = {} if self._naive is None else {"verified": self._verifier.describe()}
+        verified = {} if self._naive is None else {"verified": self._verified()}
         return {
             "name": self._name,
             **self._provenance,
@@ -133,6 +133,14 @@ class HfModel:
                 **verified,
             },
         }
+
+    def expect(self, requests: int) -> None:
+        """See :class:`vlm_eval.models.base.Expects`: what is verified is spread over all of it."""
+        self._verifier.expect(requests)
+
+    def _verified(self) -> dict[str, Any]:
+        bound = ROUNDING[self._checkpoint.model.dtype.itemsize]
+        return {**self._verifier.describe(), "rounding": bound}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
         """Answer requests with text, batch by batch; the order of the responses is not theirs."""

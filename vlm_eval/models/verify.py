@@ -7,7 +7,7 @@ differences and flips go into the run's provenance.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -64,15 +64,21 @@ class Verifier:
     Parameters
     ----------
     groups
-        How many groups of requests to ask again in all. Each call may use half of what is left, so
-        that later tasks have their share.
+        How many groups of requests to ask again in all. Where it is known how many requests will
+        come (:meth:`expect`), each call has its share of them; else the first calls use them up.
     seed
         Fixes which.
     """
 
     def __init__(self, groups: int, seed: int = 0) -> None:
-        self._left, self._seed = groups, seed
+        self._groups, self._seed = groups, seed
+        self._come = 0
+        self._expected: int | None = None
         self.found = Differences()
+
+    def expect(self, requests: int) -> None:
+        """Spread what is asked again over so many requests, those of other processes included."""
+        self._expected = requests
 
     def run(self, requests: Sequence[Request], ask: Ask, naive: Ask) -> Iterator[Response]:
         """Yield the responses of ``ask``; then ask ``naive`` what was drawn."""
@@ -91,18 +97,37 @@ class Verifier:
             groups.setdefault(request.images, []).append(request)
         # What shares nothing is computed as the naive engine does: there is nothing to compare.
         several = [group for group in groups.values() if len(group) > 1] or list(groups.values())
-        count = min(len(several), math.ceil(self._left / 2))
-        if not count:
+        self._come += len(requests)
+        count = min(len(several), self._due() - self.found.groups)
+        if count <= 0:
             return {}
-        self._left -= count
         self.found.groups += count
         rng = derive_rng(self._seed, "verify", several[0][0].id)
         chosen = rng.permutation(len(several))[:count].tolist()
         return {request.id: request for i in chosen for request in several[i]}
 
+    def _due(self) -> int:
+        """Return how many groups should have been asked again after the requests so far."""
+        if self._expected is None:
+            return self._groups
+        # Requests of equal content come once, so that fewer may come than were expected.
+        share = self._groups * self._come / max(1, self._expected)
+        return min(self._groups, math.ceil(share))
+
     def describe(self) -> dict[str, Any]:
         """Return what was found."""
         return asdict(self.found)
+
+
+def together(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what several processes have found, each as :meth:`Verifier.describe` says it."""
+    largest = [each["largest_per_token"] for each in found]
+    counted = ("groups", "requests", "flips", "failures")
+    return {
+        **found[0],
+        **{name: sum(each[name] for each in found) for name in counted},
+        "largest_per_token": max((apart for apart in largest if apart is not None), default=None),
+    }
 
 
 def _best(logprobs: Sequence[float]) -> int:

@@ -8,7 +8,7 @@ local ranks, :mod:`vlm_eval.runner.local`) ends the run with :func:`complete`.
 
 from __future__ import annotations
 
-import dataclasses
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlm_eval.core.errors import RunError, UsageError
 from vlm_eval.data.hub import progress_bars
+from vlm_eval.models.base import Expects
 from vlm_eval.runner.budget import check_budget, max_bytes
 from vlm_eval.runner.captures import CaptureIndex
 from vlm_eval.runner.capturing import CaptureWriter
@@ -28,6 +29,7 @@ from vlm_eval.runner.job import Job, described
 from vlm_eval.runner.meeting import Launch, meet
 from vlm_eval.runner.plan import Plan, Size, make_plans
 from vlm_eval.runner.progress import make_progress
+from vlm_eval.runner.ranks import said_by_ranks
 from vlm_eval.runner.records import RecordIndex, RecordWriter
 from vlm_eval.runner.summarise import Closed, Summary, summarise
 from vlm_eval.runner.units import CLOSING, POLL_SECONDS, Unit, Watch, Work, drawn
@@ -75,11 +77,21 @@ def _ask_everything(begun: _Begun) -> None:
             begun.model, index, writer, progress, captures=CaptureIndex(folder.captures),
             shards=shards, retry_failures=job.retry_failures,
         )  # fmt: skip
-        progress.start(_trials(plans), index.count(answered=job.retry_failures))
+        recorded = index.count(answered=job.retry_failures)
+        progress.start(_trials(plans), recorded)
+        _announce(begun, recorded)
         for plan in plans:
             for block in plan.blocks():
                 executor.run(plan.task, plan.trials(block), wish=plan.wish)
                 index.forget(plan.size.shared)
+
+
+def _announce(begun: _Begun, recorded: int) -> None:
+    """Tell a model that wants to know how many requests are left to ask, about."""
+    if isinstance(begun.model, Expects):
+        trials = _trials(begun.plans)
+        requests = sum(plan.size.requests for plan in begun.plans)
+        begun.model.expect(math.ceil(requests * (trials - recorded) / max(1, trials)))
 
 
 def take_part(job: Job, launch: Launch, *, supervised: bool = False) -> Results | None:
@@ -271,6 +283,7 @@ def _work(begun: _Begun, work: Work, rank: int, overview: Overview | None) -> No
     heart = Heart(work, rank, overview)
     watch = Watch(work, job.lease)
     executor = None
+    _announce(begun, (work.plan() or {}).get("recorded", 0))
     with (
         RecordWriter(folder.records_of(rank)) as writer,
         CaptureWriter(folder.captures_of(rank), max_bytes(begun.plans)) as shards,
@@ -352,7 +365,7 @@ def complete(
             for plan in entwined:
                 for trials in map(plan.trials, plan.blocks()):
                     fill(plan.task, trials, index, writer, retry_failures=job.retry_failures)
-    folder.end_session(_session(work, world_size))
+    folder.end_session(said_by_ranks(work, world_size))
     results = summarise(folder, tasks, closed=_closed(plans, work))
     work.remove()
     return results
@@ -363,18 +376,6 @@ def _closed(plans: Sequence[Plan], work: Work) -> dict[str, Closed]:
     noted = {unit.task: work.noted(unit) for unit in _closing(plans)}
     closed = {task: Closed.from_json(value) for task, value in noted.items() if value is not None}
     return {task: one for task, one in closed.items() if not one.result.counts.missing}
-
-
-def _session(work: Work, world_size: int) -> dict[str, Any]:
-    """Return what the ranks have said of themselves at their end."""
-    beats = [work.last_beat(rank) for rank in range(world_size)]
-    said = [beat for beat in beats if beat.model is not None]
-    ranks = [{"rank": i, **dataclasses.asdict(beat)} for i, beat in enumerate(beats)]
-    for entry in ranks:
-        del entry["count"], entry["pid"]
-    seconds = max((beat.seconds or 0.0 for beat in beats), default=0.0)
-    model = {"model": said[0].model} if said else {}
-    return {"seconds": seconds, **model, "world_size": world_size, "ranks": ranks}
 
 
 def _trials(plans: Sequence[Plan]) -> int:
