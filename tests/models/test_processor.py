@@ -22,6 +22,8 @@ from vlm_eval.models.processor import (
     without_video,
 )
 
+from .checkpoints import BUILDERS
+
 Folder = Callable[[str], Path]
 
 VIDEO_FIRST, VIDEO_BETWEEN, VIDEO_LAST = (
@@ -72,7 +74,7 @@ def test_wherever_the_slot_stands(order: list[str], checkpoint: Folder) -> None:
     loaded = without_video(base).from_pretrained(checkpoint("llava_onevision"))
     assert type(loaded.image_processor).__name__.startswith("LlavaOnevisionImageProcessor")
     assert isinstance(loaded.tokenizer, transformers.PreTrainedTokenizerFast)
-    assert getattr(loaded, "video_processor", None) is None
+    assert "video_processor" not in vars(loaded)
     assert isinstance(loaded, ProcessorMixin)
 
 
@@ -174,3 +176,28 @@ def test_the_digest_tells_processors_apart(checkpoint: Folder) -> None:
     loaded.tokenizer.add_tokens(["<new>"])
     digests.add(describe_processor(loaded)["processor_digest"])
     assert len(digests) == 4
+
+
+def smolvlm(folder: Path) -> Path:
+    """Write the processor of an Idefics3, whose parts SmolVLM shares, under SmolVLM's name."""
+    _, processor = BUILDERS["idefics3"]()
+    processor.save_pretrained(folder)
+    for path in folder.glob("*processor*.json"):
+        path.write_text(path.read_text().replace("Idefics3", "SmolVLM"))
+    return folder
+
+
+def test_conversations_are_rendered_without_a_video_slot(monkeypatch: Any, tmp_path: Path) -> None:
+    """SmolVLM asks its video processor for settings even where there is no video."""
+    monkeypatch.setattr("transformers.models.smolvlm.processing_smolvlm.num2words", str)
+    loaded = load_processor(str(smolvlm(tmp_path)), transformers.SmolVLMConfig())
+    image, text = {"type": "image"}, {"type": "text", "text": "red?"}
+    turns = [{"role": "user", "content": [image, text]}]
+    assert type(loaded).__name__ == "SmolVLMProcessor"
+    assert "<image>red?" in loaded.apply_chat_template(turns, tokenize=False)
+
+
+def test_a_package_that_a_processor_needs_is_named(monkeypatch: Any, tmp_path: Path) -> None:
+    monkeypatch.setattr("transformers.models.smolvlm.processing_smolvlm.num2words", None)
+    with pytest.raises(ModelError, match=r"needs num2words.*pip install 'paired-vlm-eval\[vision"):
+        load_processor(str(smolvlm(tmp_path)), transformers.SmolVLMConfig())

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import Any
 
 import transformers
@@ -35,6 +36,9 @@ class WithoutVideo(ProcessorMixin):  # type: ignore[misc]
     It stands *after* the processor class in the order of inheritance, between that class and
     ProcessorMixin, so that it sees what the class passes on and drops the video part of it.
     """
+
+    # SmolVLM looks up how videos are sampled whenever it renders a conversation.
+    video_processor = SimpleNamespace(num_frames=None, fps=None)
 
     def __init__(self, *parts: Any, **named: Any) -> None:
         named.pop(_VIDEO, None)
@@ -128,6 +132,12 @@ def _explain(source: str, error: Exception) -> ModelError:
     if "torchvision" in reason.lower() and not find_spec("torchvision"):
         return ModelError(
             "its image processor needs torchvision, which is not installed",
+            where=source,
+            hint="pip install 'paired-vlm-eval[vision]'",
+        )
+    if "num2words" in reason:
+        return ModelError(
+            "its processor needs num2words, which is not installed",
             where=source,
             hint="pip install 'paired-vlm-eval[vision]'",
         )
