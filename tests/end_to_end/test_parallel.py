@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +245,15 @@ def test_ranks_end_with_their_parent_and_another_size_continues(
     assert len(by_trial(folder)) == TOY_TRIALS
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """What is started heeds interrupts, though the tests were perhaps started with ``&``."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_an_interrupt_ends_ranks_that_are_starting_in_one_line(start, tasks, tmp_path) -> None:
     process = start(*arguments(tasks, tmp_path / "run"), "--num_processes", 2)
     assert wait_for(lambda: len(children(process.pid)) == 2, process)

@@ -78,7 +78,7 @@ def evaluate(
         Processes on this machine that share the work; with several GPUs each has its own
         (``docs/parallel.md``). Not with a model object.
     lease
-        With several processes: seconds without a sign of life, 1 or more, after which the work of
+        With several processes: seconds without a sign of life, above 0, after which the work of
         one is given to the others. Longer than a batch can take.
     capture
         Whether hidden states are kept where a task's ``capture`` section asks for it and the model
