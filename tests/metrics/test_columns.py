@@ -21,8 +21,10 @@ surrogates = st.text(st.characters(), max_size=4)
 
 
 def filled(column, values):
-    for value in values:
-        column.append(value)
+    """Return a column that was given values in three parts."""
+    values = list(values)
+    for part in (values[:1], values[1:4], values[4:]):
+        column.extend(part)
     return column
 
 

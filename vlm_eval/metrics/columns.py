@@ -10,6 +10,7 @@ from __future__ import annotations
 import weakref
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from tempfile import SpooledTemporaryFile
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -22,13 +23,14 @@ Codes: TypeAlias = npt.NDArray[np.integer[Any]]
 IN_MEMORY = 1 << 20  # bytes of a column's texts before they go to a temporary file
 
 _WIDER = {"B": "H", "H": "I", "I": "Q"}
+_HOLDS = {code: 1 << 8 * array(code).itemsize for code in "BHIQ"}
 
 
 class Column(Protocol):
     """One value a row."""
 
-    def append(self, value: Any) -> None:
-        """Add the value of one more row."""
+    def extend(self, values: Iterable[Any]) -> None:
+        """Add the values of more rows."""
         ...
 
     def at(self, row: int) -> Any:
@@ -114,18 +116,18 @@ class Coding:
         self._values: list[Any] = []
         self._codes = array("B")
 
-    def append(self, value: Any) -> None:
-        """Add the value of one more row."""
+    def extend(self, values: Iterable[Any]) -> None:
+        """Add the values of more rows."""
         # Only a text is told by what it equals: 1 equals True, and a list cannot be hashed.
-        key = value if type(value) is str else (repr(value),)
-        code = self._number.setdefault(key, len(self._values))
-        if code == len(self._values):
-            self._values.append(value)
-        try:
-            self._codes.append(code)
-        except OverflowError:
+        keyed = [(value if type(value) is str else (repr(value),), value) for value in values]
+        number = self._number
+        for key, value in keyed:
+            if key not in number:
+                number[key] = len(self._values)
+                self._values.append(value)
+        while len(self._values) > _HOLDS[self._codes.typecode]:
             self._codes = array(_WIDER[self._codes.typecode], self._codes)
-            self._codes.append(code)
+        self._codes.extend([number[key] for key, _ in keyed])
 
     def at(self, row: int) -> Any:
         """Return the value of a row."""
@@ -141,7 +143,7 @@ class Coding:
         return np.asarray(self._codes)
 
     def close(self) -> None:
-        """Forget what only appending needs."""
+        """Forget what only a column that grows needs."""
         self._number.clear()
 
 
@@ -151,9 +153,9 @@ class Floats:
     def __init__(self) -> None:
         self._values = array("d")
 
-    def append(self, value: float | None) -> None:
-        """Add the value of one more row."""
-        self._values.append(np.nan if value is None else value)
+    def extend(self, values: Iterable[float | None]) -> None:
+        """Add the values of more rows."""
+        self._values.extend([np.nan if value is None else value for value in values])
 
     def at(self, row: int) -> float:
         """Return the value of a row."""
@@ -171,11 +173,12 @@ class Vectors:
     def __init__(self) -> None:
         self._numbers, self._ends, self._known = array("d"), array("q", [0]), array("B")
 
-    def append(self, value: Sequence[float] | None) -> None:
-        """Add the value of one more row."""
-        self._numbers.extend(value or ())
-        self._ends.append(len(self._numbers))
-        self._known.append(value is not None)
+    def extend(self, values: Iterable[Sequence[float] | None]) -> None:
+        """Add the values of more rows."""
+        for value in values:
+            self._numbers.extend(value or ())
+            self._ends.append(len(self._numbers))
+            self._known.append(value is not None)
 
     def at(self, row: int) -> tuple[float, ...] | None:
         """Return the value of a row."""
@@ -192,14 +195,14 @@ class Texts:
         self._ends = array("q", [0])
         weakref.finalize(self, self._file.close)
 
-    def append(self, value: str | None) -> None:
-        """Add the value of one more row."""
-        # A model can emit half of a surrogate pair.
-        written = b"" if value is None else b"=" + value.encode("utf-8", "surrogatepass")
-        if written:
-            self._file.seek(self._ends[-1])
+    def extend(self, values: Iterable[str | None]) -> None:
+        """Add the values of more rows."""
+        self._file.seek(self._ends[-1])
+        for value in values:
+            # A model can emit half of a surrogate pair.
+            written = b"" if value is None else b"=" + value.encode("utf-8", "surrogatepass")
             self._file.write(written)
-        self._ends.append(self._ends[-1] + len(written))
+            self._ends.append(self._ends[-1] + len(written))
 
     def at(self, row: int) -> str | None:
         """Return the value of a row."""
@@ -221,17 +224,17 @@ class Fields(Generic[C]):
         self.names = Coding()
         self._make, self._rows = make, 0
 
-    def append(self, value: Mapping[str, Any]) -> None:
-        """Add the value of one more row."""
-        for name in value:
+    def extend(self, values: Iterable[Mapping[str, Any]]) -> None:
+        """Add the values of more rows."""
+        rows = list(values)
+        for name in dict.fromkeys(chain.from_iterable(rows)):
             if name not in self.columns:
                 self.columns[name] = self._make()
-                for _ in range(self._rows):
-                    self.columns[name].append(None)
+                self.columns[name].extend(repeat(None, self._rows))
         for name, column in self.columns.items():
-            column.append(value.get(name))
-        self.names.append(tuple(value))
-        self._rows += 1
+            column.extend([row.get(name) for row in rows])
+        self.names.extend(map(tuple, rows))
+        self._rows += len(rows)
 
     def at(self, row: int) -> Mapping[str, Any]:
         """Return the value of a row, which is read when it is asked for."""

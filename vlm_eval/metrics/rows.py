@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, fields
+from itertools import islice
 from operator import attrgetter
 from typing import Any, cast, overload
 
@@ -13,6 +14,8 @@ from vlm_eval.core.types import Condition, Level
 from vlm_eval.core.values import value
 from vlm_eval.metrics.columns import Coded, Coding, Column, Fields, Floats, Texts, Vectors
 from vlm_eval.stats.clusters import BoolArray, FloatArray, IntArray
+
+BLOCK = 256  # rows that are added to the columns at once
 
 
 @value(frozen=True, slots=True)
@@ -95,11 +98,11 @@ class _Columns:
         }  # fmt: skip
         self.coded = {name: Coding() for name in _ATTRIBUTES if name not in others}
         self.all: dict[str, Column] = {name: (self.coded | others)[name] for name in _ATTRIBUTES}
-        appends = [column.append for column in self.all.values()]
-        for row in rows:
-            for append, entry in zip(appends, _READ(row), strict=True):
-                append(entry)
-            self.size += 1
+        read = map(_READ, rows)
+        while block := list(islice(read, BLOCK)):
+            for column, entries in zip(self.all.values(), zip(*block, strict=True), strict=True):
+                column.extend(entries)
+            self.size += len(block)
         for column in (*self.coded.values(), *self.fields.columns.values()):
             column.close()
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vlm_eval.core.hashing import SHORT, short_digest
 from vlm_eval.core.types import condition_key
-from vlm_eval.metrics.columns import Coded, Coding
+from vlm_eval.metrics.columns import Coded
 from vlm_eval.metrics.rows import TableRow, TableRows
 from vlm_eval.runner.execute import outcome_of
 from vlm_eval.runner.records import Record
@@ -55,7 +55,8 @@ def read_trials(task: Task, records: Iterable[Record]) -> Trials:
     They are taken one by one; what is held of each are some bytes, see `TableRows`.
     """
     keys, requests, seconds = Keys(), bytearray(), array("d")
-    failures, literal_rules = Coding(), Coding()
+    failures: list[str | None] = []
+    literal_rules: list[str | None] = []
 
     def rows() -> Iterator[TableRow]:
         for record in records:
@@ -75,8 +76,8 @@ def read_trials(task: Task, records: Iterable[Record]) -> Trials:
     return Trials(
         rows=read.part(order),
         asked=len(np.unique(np.frombuffer(requests, SHORT)[order])),
-        failures=failures.coded.part(order),
-        literal_rules=literal_rules.coded.part(order),
+        failures=Coded.of(failures).part(order),
+        literal_rules=Coded.of(literal_rules).part(order),
         seconds=math.fsum(seconds[i] for i in order),
     )
 
