@@ -1,8 +1,7 @@
 """Columns of values, in which what recurs is written once.
 
-A column grows value by value and is read by the places of rows. As one object a trial, a table
-would take a kilobyte for each; as an entry in each of some columns a trial takes a few bytes more
-than its numbers do.
+A column grows by blocks of values and is read row by row or whole. As an object a trial takes a
+kilobyte; as an entry in each of some columns it takes little more than its numbers do.
 """
 
 from __future__ import annotations
@@ -136,11 +135,7 @@ class Coding:
     @property
     def coded(self) -> Coded:
         """The column."""
-        return Coded(self._values, self._array)
-
-    @property
-    def _array(self) -> Codes:
-        return np.asarray(self._codes)
+        return Coded(self._values, np.asarray(self._codes))
 
     def close(self) -> None:
         """Forget what only a column that grows needs."""
