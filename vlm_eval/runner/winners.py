@@ -99,6 +99,8 @@ class Found:
 
     def place(self, key: bytes) -> int | None:
         """Return where a key is, None if it is not there or was dropped."""
+        if not self.numbers:  # as in any run that is not continued
+            return None
         place = bisect_left(range(len(self.numbers)), key, key=self.key)
         return place if self.key(place) == key and not self.dropped[place] else None
 
