@@ -176,6 +176,11 @@ def test_images_come_in_the_order_in_which_they_are_asked_about() -> None:
     assert [request.id for request in in_order(requests)] == ["q0", "q2", "q1", "q4", "q3"]
 
 
+def test_within_an_image_long_texts_come_first() -> None:
+    requests = [ask(f"q{n}", picture(1), "x" * n) for n in (2, 9, 5)]
+    assert [request.id for request in in_order(requests)] == ["q9", "q5", "q2"]
+
+
 def test_lack_of_memory_for_one_row_is_its_failure() -> None:
     outcomes = run(Work(memory=0, rows=3), texts(3), 4)
     for outcome in outcomes.values():
