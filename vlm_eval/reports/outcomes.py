@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from vlm_eval.core.types import Level, condition_key
-from vlm_eval.runner.execute import outcome_of
 from vlm_eval.runner.records import Record
+from vlm_eval.runner.rows import score_record
 from vlm_eval.stats.clusters import Clusters
 from vlm_eval.stats.mean import Mean, clustered_mean
 from vlm_eval.stats.results import Comparison
-from vlm_eval.tasks.scoring import Scored, score
+from vlm_eval.tasks.scoring import Scored
 from vlm_eval.tasks.task import Task
 
 Outcome: TypeAlias = Literal["right", "wrong", "partial", "unparsed", "failed"]
@@ -79,7 +79,7 @@ def samples_of(task: Task, records: Iterable[Record]) -> list[Sample]:
     order = {condition_key(condition): i for i, condition in enumerate(task.conditions())}
     by_sample: dict[str, list[Said]] = {}
     for record in records:
-        by_sample.setdefault(record.sample_id, []).append(Said(record, _score(task, record)))
+        by_sample.setdefault(record.sample_id, []).append(Said(record, score_record(task, record)))
     return [
         Sample(
             name,
@@ -99,17 +99,6 @@ def natural(text: str) -> list[tuple[int, int, str]]:
 def _place(order: Mapping[str, int], record: Record) -> tuple[int, str]:
     key = condition_key(record.condition)
     return order.get(key, len(order)), key
-
-
-def _score(task: Task, record: Record) -> Scored:
-    return score(
-        task,
-        condition=record.condition,
-        gold=record.gold,
-        choices=record.choices,
-        outcome=outcome_of(record),
-        fields=record.fields,
-    )
 
 
 def baselines(

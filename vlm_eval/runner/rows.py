@@ -46,7 +46,7 @@ class Trials(NamedTuple):
 
 def scored_row(task: Task, record: Record) -> TableRow:
     """Parse and score a record anew and return its row."""
-    return _row(record, _scored(task, record))
+    return _row(record, score_record(task, record))
 
 
 def read_trials(task: Task, records: Iterable[Record]) -> Trials:
@@ -60,7 +60,7 @@ def read_trials(task: Task, records: Iterable[Record]) -> Trials:
 
     def rows() -> Iterator[TableRow]:
         for record in records:
-            scored = _scored(task, record)
+            scored = score_record(task, record)
             keys.add(record)
             requests.extend(short_digest(record.request_hash))
             failures.append(None if record.failure is None else str(record.failure["kind"]))
@@ -82,7 +82,8 @@ def read_trials(task: Task, records: Iterable[Record]) -> Trials:
     )
 
 
-def _scored(task: Task, record: Record) -> Scored:
+def score_record(task: Task, record: Record) -> Scored:
+    """Parse and score a record anew. Raises as `vlm_eval.tasks.scoring.score`."""
     return score(
         task,
         condition=record.condition,
