@@ -103,12 +103,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     'known: a, b'
     """
     names = sorted(set(known))
+    near = nearest(word, names)
+    if near is not None:
+        return near
+    shown = ", ".join(names[:12])
+    return f"known: {shown}{', ...' if len(names) > 12 else ''}" if names else "none are known"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return a hint that names the nearest known words, None if none is near."""
     folded: dict[str, list[str]] = {}
-    for name in names:
+    for name in known:
         folded.setdefault(name.lower(), []).append(name)
     close = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.6)
     near = [name for fold in close for name in folded[fold]]
-    if near:
-        return f"did you mean {' or '.join(near[:3])}?"
-    shown = ", ".join(names[:12])
-    return f"known: {shown}{', ...' if len(names) > 12 else ''}" if names else "none are known"
+    return f"did you mean {' or '.join(near[:3])}?" if near else None

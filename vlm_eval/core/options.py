@@ -15,7 +15,7 @@ from typing import Any, TypeVar, dataclass_transform
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from vlm_eval.core.errors import TaskError, UsageError, VlmEvalError, did_you_mean
+from vlm_eval.core.errors import TaskError, UsageError, VlmEvalError, did_you_mean, nearest
 from vlm_eval.core.registry import Registry
 
 T = TypeVar("T")
@@ -79,6 +79,5 @@ def _nearest(fault: Any) -> str | None:
     """Return the nearest of the words that an option takes, None if it does not take words."""
     if fault["type"] != "literal_error":
         return None
-    words = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
-    near = did_you_mean(str(fault["input"]), words)
-    return None if near.startswith("known") else near  # the message lists them
+    words = re.findall(r"'([^']*)'", fault["ctx"]["expected"])  # the message lists them too
+    return nearest(str(fault["input"]), words)
