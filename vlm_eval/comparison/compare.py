@@ -153,11 +153,11 @@ def _task(
     a, b = runs
     limits = check_declared(a.manifest, b.manifest, name, shared_samples=shared_samples)
     records = a.records(name), b.records(name)
-    missing = list(_about_missing(runs, name, records))
-    samples = [{sample for sample, _ in side} for side in records]
-    notes = []
-    if limits is not None:
-        notes.append(_about_limits(limits, samples))
+    if limits is None:
+        notes = list(_about_missing(runs, name, records))
+    else:
+        samples = [{sample for sample, _ in side} for side in records]
+        notes = [_about_limits(limits, samples)]
         shared = samples[0] & samples[1]
         records = _only(records[0], shared), _only(records[1], shared)
     same_decoding = a.manifest["decoding"] == b.manifest["decoding"]
@@ -165,8 +165,7 @@ def _task(
         check_trial(records[0][key], records[1][key], requests=same_decoding)
     tasks = a.tasks[name], b.tasks[name]
     sides = _rows(tasks[0], records[0], score), _rows(tasks[1], records[1], score)
-    del records
-    notes += missing if limits is None else []
+    del records  # rows take a fraction of their memory
     duel = _Duel(tasks[0], names, score, sides)
     changes = duel.changes()
     return TaskDifference(

@@ -50,6 +50,7 @@ from vlm_eval.models.encoders import Encoders, threads_for
 from vlm_eval.models.engine import Engine
 from vlm_eval.models.gradients import PixelScores
 from vlm_eval.models.hooks import Watch, decoder_blocks
+from vlm_eval.models.inputs import Encoder
 from vlm_eval.models.interventions import At, Edit, Editing, Reading, Residuals
 from vlm_eval.models.lens import Lens, LensReading
 from vlm_eval.models.loading import Checkpoint, HfOptions, load_checkpoint
@@ -94,10 +95,13 @@ class HfModel:
         self._encoders = Encoders(
             checkpoint, options.prepare_threads or threads_for(checkpoint.device)
         )
-        self._encoder = self._encoders.first
         self._engine = Engine(checkpoint, self._encoders, options.engine, batch_size)
         self._verifier = Verifier(options.verify)
         self._naive = Engine(checkpoint, self._encoders, "naive", 1) if options.verify else None
+
+    @property
+    def _encoder(self) -> Encoder:
+        return self._encoders.first
 
     @property
     def name(self) -> str:

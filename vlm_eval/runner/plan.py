@@ -218,16 +218,14 @@ class _Asked:
         np.minimum.at(first, request, units)
         np.maximum.at(last, request, units)
         captured[request[np.frombuffer(self.captured, bool)]] = True
-        shared = first < last
+        shared = {ids[i].tobytes().hex(): i for i in np.flatnonzero(first < last)}
         return replace(
             size,
             trials=len(units),
             requests=len(ids),
-            shared={ids[i].tobytes().hex(): int(first[i]) for i in np.flatnonzero(shared)},
+            shared={name: int(first[i]) for name, i in shared.items()},
             captured=int(captured.sum()),
-            captured_shared=tuple(
-                ids[i].tobytes().hex() for i in np.flatnonzero(shared & captured)
-            ),
+            captured_shared=tuple(name for name, i in shared.items() if captured[i]),
         )
 
 

@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from vlm_eval.core.errors import TaskError
 from vlm_eval.core.types import Answer
 from vlm_eval.metrics.table import Metric, Result, Table, TableRow
@@ -141,8 +143,8 @@ def _computed(task: Task, metric: Metric, table: Table) -> Iterator[Result]:
     if name is not None and table.scores and name not in table.scores:
         if name in _depending_scores(task.spec):
             return
-        failed = tuple(row for row in table.rows if row.failed)
-        table = dataclasses.replace(table, rows=failed or table.rows)
+        failed = np.flatnonzero(table.failed)
+        table = table.take(failed) if len(failed) else table
     yield from metric(table)
 
 
