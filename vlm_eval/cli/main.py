@@ -159,8 +159,8 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         # argparse lists what is known; the nearest of it helps more.
         if action.choices is not None and value not in action.choices:
-            hint = did_you_mean(str(value), map(str, action.choices))
-            raise argparse.ArgumentError(action, f"invalid choice: {value!r}; {hint}")
+            what = argparse.ArgumentError(action, f"invalid choice: {value!r}")
+            raise UsageError(str(what), hint=did_you_mean(str(value), map(str, action.choices)))
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage."""

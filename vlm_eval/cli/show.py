@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +167,7 @@ def _heading(task: Task, sample: SampleRow, conditions: int) -> str:
         f"{task.name} {task.version}: {task.spec.title}",
         f"sample {sample.id}, cluster {sample.cluster}, {conditions} conditions",
     ]
-    return "\n".join([*lines, info.notice] if info.notice else lines)
+    return "\n".join([*lines, *textwrap.wrap(info.notice or "", WIDTH)])
 
 
 def _prompts(trials: Sequence[Trial], plates: Sequence[Plate]) -> Iterable[str]:
